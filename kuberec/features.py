@@ -1,0 +1,194 @@
+"""The encoded data that training and serving share: vocabularies, feature tables and index arrays.
+
+`featurize` writes the folder, `load_features` reads it:
+
+    dataset.yaml            the dataset's specification
+    features.json           FeatureInfo by table and feature name
+    users.parquet           one row a user, ordered by index, row 0 the unknown: user_id, known, features
+    items.parquet           the same for items
+    train.parquet           user_index, item_index, value, timestamp (unix microseconds), label
+    validation.parquet      the same
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kuberec.artifacts import read_manifest
+from kuberec.dataset import DATASET_FILE, DatasetSpec, load_dataset_spec
+from kuberec.schema import ITEM, ITEM_INDEX, LABEL, TIME, TRAIN, USER, USER_INDEX, VALIDATION, VALUE, FeatureType
+
+FEATURES_FILE = "features.json"
+KNOWN = "known"
+"""Column of the entity tables: whether the id has a positive in the training part."""
+UNKNOWN_INDEX = 0
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class FeatureInfo:
+    """What a model must know of one feature.
+
+    Attributes:
+        type: The feature's type; TEXT is encoded as MULTI_CATEGORICAL over words.
+        size: Number of codes including 0, the unknown or missing one; 1 for numeric features.
+        vocabulary: The names of codes 1, 2, …; empty for numeric features.
+        mean: Mean that numeric features were centred by.
+        deviation: Standard deviation that numeric features were divided by.
+    """
+
+    type: FeatureType
+    size: int
+    vocabulary: tuple[str, ...] = ()
+    mean: float = 0.0
+    deviation: float = 1.0
+
+
+@dataclass(frozen=True)
+class EntityTable:
+    """All users or all items, ordered by index; row 0 is the unknown.
+
+    Attributes:
+        ids: Raw ids, `[n + 1]` of str; `ids[0] == ""`.
+        known: `[n + 1]` bool; whether the id has a positive in the training part (`ids[0]` never has).
+        columns: Encoded features by name: int32 `[n + 1]` for categorical, int32 `[n + 1, width]` padded with 0 for
+            multi-categorical and text, float32 `[n + 1]` standardised for numeric.
+        infos: What each feature is, by name.
+    """
+
+    ids: Array
+    known: Array
+    columns: Mapping[str, Array]
+    infos: Mapping[str, FeatureInfo]
+
+    def __len__(self) -> int:
+        """Number of rows, the unknown included."""
+        return len(self.ids)
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """Raw id → index, without the unknown."""
+        return {str(key): position for position, key in enumerate(self.ids) if position != UNKNOWN_INDEX}
+
+    def indices(self, ids: Any) -> Array:
+        """Indices of raw ids, int32, 0 where unknown; the shape of `ids` is kept."""
+        array = np.asarray(ids, dtype=object)
+        flat = [self.index.get(str(key), UNKNOWN_INDEX) for key in array.ravel()]
+        return np.asarray(flat, dtype=np.int32).reshape(array.shape)
+
+
+@dataclass(frozen=True)
+class EncodedInteractions:
+    """Interactions as index arrays of one length, ordered by user, then time.
+
+    Attributes:
+        user: int32, index into the users; item: int32, index into the items.
+        value: float32; timestamp: int64, unix microseconds; label: bool, positive under the dataset's rule.
+    """
+
+    user: Array
+    item: Array
+    value: Array
+    timestamp: Array
+    label: Array
+
+    def __len__(self) -> int:
+        """Number of interactions."""
+        return len(self.user)
+
+    def positives(self) -> "EncodedInteractions":
+        """Only the positive rows."""
+        return self.take(self.label)
+
+    def take(self, rows: Array) -> "EncodedInteractions":
+        """The rows of a mask or of positions."""
+        return EncodedInteractions(*(column[rows] for column in self.__dict__.values()))
+
+    @staticmethod
+    def concatenate(first: "EncodedInteractions", second: "EncodedInteractions") -> "EncodedInteractions":
+        """Both parts as one, ordered by user, then time, then item."""
+        pairs = zip(first.__dict__.values(), second.__dict__.values(), strict=True)
+        joined = EncodedInteractions(*(np.concatenate(pair) for pair in pairs))
+        return joined.take(np.lexsort((joined.item, joined.timestamp, joined.user)))
+
+
+@dataclass(frozen=True)
+class Features:
+    """Everything that training reads; test rows are never part of it."""
+
+    spec: DatasetSpec
+    users: EntityTable
+    items: EntityTable
+    train: EncodedInteractions
+    validation: EncodedInteractions
+    content_hash: str
+
+    @cached_property
+    def observed(self) -> EncodedInteractions:
+        """Train and validation together: what the final model may know."""
+        return EncodedInteractions.concatenate(self.train, self.validation)
+
+
+def load_features(folder: Path | str) -> Features:
+    """Read the output of `featurize`.
+
+    Raises:
+        ArtifactError: The folder is no finished artifact.
+    """
+    folder = Path(folder)
+    manifest = read_manifest(folder)
+    infos = json.loads((folder / FEATURES_FILE).read_text(encoding="utf-8"))
+    return Features(
+        spec=load_dataset_spec(folder / DATASET_FILE),
+        users=_read_entities(folder / "users.parquet", USER, infos["users"]),
+        items=_read_entities(folder / "items.parquet", ITEM, infos["items"]),
+        train=_read_interactions(folder / f"{TRAIN}.parquet"),
+        validation=_read_interactions(folder / f"{VALIDATION}.parquet"),
+        content_hash=manifest.content_hash,
+    )
+
+
+def _read_entities(path: Path, key: str, infos: Mapping[str, Mapping[str, Any]]) -> EntityTable:
+    table = pq.read_table(path)
+    parsed = {name: FeatureInfo(**{**info, "type": FeatureType(info["type"])}) for name, info in infos.items()}
+    return EntityTable(
+        ids=np.asarray(table[key].to_pylist(), dtype=object),
+        known=table[KNOWN].to_numpy(),
+        columns={name: _column(table[name], info) for name, info in parsed.items()},
+        infos=parsed,
+    )
+
+
+def _column(column: pa.ChunkedArray, info: FeatureInfo) -> Array:
+    if info.type is FeatureType.NUMERIC:
+        return column.to_numpy().astype(np.float32)
+    if info.type is FeatureType.CATEGORICAL:
+        return column.to_numpy().astype(np.int32)
+    return _padded(column.combine_chunks())
+
+
+def _padded(lists: pa.ListArray) -> Array:
+    lengths = np.diff(lists.offsets.to_numpy())
+    padded = np.zeros((len(lists), max(1, int(lengths.max(initial=0)))), dtype=np.int32)
+    padded[np.arange(padded.shape[1]) < lengths[:, None]] = lists.flatten().to_numpy()
+    return padded
+
+
+def _read_interactions(path: Path) -> EncodedInteractions:
+    table = pq.read_table(path)
+    return EncodedInteractions(
+        user=table[USER_INDEX].to_numpy().astype(np.int32),
+        item=table[ITEM_INDEX].to_numpy().astype(np.int32),
+        value=table[VALUE].to_numpy().astype(np.float32),
+        timestamp=table[TIME].to_numpy().astype(np.int64),
+        label=table[LABEL].to_numpy().astype(bool),
+    )

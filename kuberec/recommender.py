@@ -1,0 +1,54 @@
+"""What everything that recommends can do: families, baselines and exported models answer the same questions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+PADDING = ""
+"""Item id that fills a list with fewer than k recommendations; its score is minus infinity."""
+
+
+@dataclass(frozen=True)
+class Recommendations:
+    """Ranked lists, best first.
+
+    Attributes:
+        item_ids: `[users, k]` of str, padded with "".
+        scores: `[users, k]` float32, padded with minus infinity.
+    """
+
+    item_ids: Array
+    scores: Array
+
+
+class Recommender(Protocol):
+    """Ranks the catalogue for users by raw id."""
+
+    name: str
+    """The family's or the baseline's name, as tables show it."""
+
+    def recommend(self, user_ids: Sequence[str], k: int) -> Recommendations:
+        """The k best items for each user, without the items the user has been observed with.
+
+        A user never seen gets the recommender's answer for the unknown (popularity, unless features say more).
+        """
+        ...
+
+
+def top_k(scores: Array, k: int) -> tuple[Array, Array]:
+    """The k greatest scores of each row, ties broken by the lower position.
+
+    Args:
+        scores: `[rows, columns]` float.
+        k: At least 1; cut to the number of columns.
+
+    Returns:
+        Positions `[rows, k]` int64 and their scores `[rows, k]`, best first: TensorFlow's `top_k` order.
+    """
+    k = min(k, scores.shape[1])
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    return order, np.take_along_axis(scores, order, axis=1)

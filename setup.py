@@ -1,0 +1,59 @@
+"""The one distribution of Kuberec: the library, the model families, the components and the pipelines."""
+
+from pathlib import Path
+
+from setuptools import setup
+
+
+def packages() -> list[str]:
+    """Every folder with an `__init__.py` below the packages that the distribution holds."""
+    roots = ("kuberec", "models", "components", "pipelines")
+    return sorted(str(init.parent).replace("/", ".") for root in roots for init in Path(root).rglob("__init__.py"))
+
+
+setup(
+    name="kuberec",
+    version="0.1.0",
+    description="Kubeflow-native ML platform for deep-learning recommenders",
+    python_requires=">=3.11,<3.12",
+    packages=packages(),
+    package_data={"": ["*.yaml", "*.html", "*.md", "*.css"]},
+    install_requires=[
+        "duckdb>=1.4",
+        "fsspec>=2025.5",
+        "grpcio>=1.70",
+        "ibis-framework[duckdb]>=11",
+        "jinja2>=3.1",
+        "keras>=3.12",
+        "keras-rs>=0.4",
+        "matplotlib>=3.10",
+        "numpy>=1.26,<2",
+        "pandas>=2.2,<3",
+        "psutil>=6",
+        "pyarrow>=17",
+        "pydantic>=2.10",
+        "pyyaml>=6",
+        "rectools>=0.19",
+        "rich>=14",
+        "scipy>=1.13",
+        "tensorflow==2.20.*",
+        "tensorflow-serving-api==2.20.*",
+        "typer>=0.16",
+    ],
+    extras_require={
+        "pipelines": ["kfp==2.17.0", "kfp-kubernetes==2.17.0"],
+        "dev": [
+            "kfp==2.17.0",
+            "kfp-kubernetes==2.17.0",
+            "hypothesis",
+            "mypy",
+            "pandas-stubs",
+            "pytest",
+            "pytest-xdist",
+            "ruff",
+            "types-PyYAML",
+            "types-tqdm",
+        ],
+    },
+    entry_points={"console_scripts": ["kuberec=kuberec.cli:main"]},
+)
