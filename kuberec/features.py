@@ -170,9 +170,9 @@ def _read_entities(path: Path, key: str, infos: Mapping[str, Mapping[str, Any]])
 
 def _column(column: pa.ChunkedArray, info: FeatureInfo) -> Array:
     if info.type is FeatureType.NUMERIC:
-        return column.to_numpy().astype(np.float32)
+        return np.asarray(column.to_numpy(), dtype=np.float32)
     if info.type is FeatureType.CATEGORICAL:
-        return column.to_numpy().astype(np.int32)
+        return np.asarray(column.to_numpy(), dtype=np.int32)
     return _padded(column.combine_chunks())
 
 
