@@ -1,0 +1,1 @@
+"""The step that encodes ids and features."""

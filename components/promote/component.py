@@ -1,0 +1,20 @@
+"""`promote`: publish the exported model as the next version of the repository."""
+
+from kfp import dsl
+
+from components import IMAGE
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def promote(exported: dsl.Input[dsl.Model], verdict: dsl.Input[dsl.Artifact], repository: str, model_name: str) -> int:
+    """Publish a version atomically; what is served is never overwritten, and equal content keeps its number.
+
+    Args:
+        exported: What `export` wrote.
+        verdict: What `gate` wrote; a failed one is refused.
+        repository: The model repository's folder or URI.
+        model_name: The model's name in it.
+    """
+    from kuberec.promote import promote
+
+    return promote(exported.path, verdict.path, repository, model_name)

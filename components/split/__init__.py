@@ -1,0 +1,1 @@
+"""The step that divides the interactions."""

@@ -1,0 +1,36 @@
+"""`train`: fit one model family."""
+
+from kfp import dsl
+
+from components import IMAGE
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def train(
+    features: dsl.Input[dsl.Dataset],
+    family: str,
+    epochs: int,
+    seed: int,
+    checkpoints: str,
+    model: dsl.Output[dsl.Model],
+) -> None:
+    """Fit one family, stopping early on the validation's ranking metric; resumes from checkpoints after a kill.
+
+    Args:
+        features: What `featurize` wrote.
+        family: Folder name under models/.
+        epochs: Greatest number of epochs; 0 for the family's own default.
+        seed: Seed of everything random.
+        checkpoints: Folder that outlives the step; empty to train without checkpoints.
+
+    Returns:
+        model: Weights, hyperparameters and validation metrics.
+    """
+    from pathlib import Path
+
+    from kuberec.train import train
+
+    overrides = {"epochs": int(epochs)} if epochs else {}
+    folder = Path(checkpoints) if checkpoints else None
+    manifest = train(features.path, model.path, family=family, overrides=overrides, seed=int(seed), checkpoints=folder)
+    model.metadata.update({"family": family, "content_hash": manifest.content_hash})

@@ -1,0 +1,1 @@
+"""The step that compares the export with the offline model."""
