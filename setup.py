@@ -30,7 +30,7 @@ setup(
         "numpy>=1.26,<2",
         "pandas>=2.2,<3",
         "psutil>=6",
-        "pyarrow>=17",
+        "pyarrow>=17,<22",
         "pydantic>=2.10",
         "pyyaml>=6",
         "rectools>=0.19",

@@ -1,0 +1,1 @@
+"""Training: one compiled loop for every family."""

@@ -1,0 +1,108 @@
+"""Hyperparameters that all families share, and the options of a run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import Field, ValidationError
+
+from kuberec.dataset import Strict, explain
+from kuberec.errors import ConfigError
+
+Config = TypeVar("Config", bound="FamilyConfig")
+
+
+class Loss(StrEnum):
+    """How a positive is compared with the negatives of its step."""
+
+    SOFTMAX = "softmax"
+    """Sampled softmax with logQ correction (Bengio & Senécal 2008); exact when the negatives cover the catalogue."""
+    BPR = "bpr"
+    """Log-sigmoid of the difference (Rendle et al. 2009)."""
+    HINGE = "hinge"
+    """Triplet margin loss (Schroff et al. 2015)."""
+    WARP = "warp"
+    """Hinge over the violators, weighted by the logarithm of the estimated rank (Weston et al. 2011)."""
+
+
+class Negatives(StrEnum):
+    """What negatives are drawn from; a step's negatives are shared by its positives."""
+
+    UNIFORM = "uniform"
+    """Every known item alike."""
+    POPULARITY = "popularity"
+    """In proportion to the square root of the item's positives."""
+
+
+class Mining(StrEnum):
+    """Which of the step's negatives the pairwise losses look at."""
+
+    ALL = "all"
+    """All of them."""
+    SEMI_HARD = "semi_hard"
+    """The best-scored one below the positive, or the worst of all where none is (Schroff et al. 2015)."""
+    HARDEST = "hardest"
+    """The best-scored one."""
+
+
+class FamilyConfig(Strict):
+    """Hyperparameters of every family; a family adds its own."""
+
+    embedding_size: int = Field(64, ge=1, le=4096)
+    """Length of the user and item vectors."""
+    loss: Loss = Loss.SOFTMAX
+    """How a positive is compared with the negatives."""
+    temperature: float = Field(1.0, gt=0)
+    """Scores are divided by this before the softmax."""
+    margin: float = Field(1.0, ge=0)
+    """Distance that the hinge and WARP losses ask for."""
+    negatives: Negatives = Negatives.UNIFORM
+    """What negatives are drawn from."""
+    n_negatives: int = Field(2048, ge=1)
+    """Negatives a step, shared by its positives; where the catalogue is smaller, all of it is used."""
+    mining: Mining = Mining.ALL
+    """Which negatives the BPR and hinge losses look at."""
+    learning_rate: float = Field(0.003, gt=0, le=10)
+    """Step size of Adam."""
+    regularization: float = Field(0.0, ge=0)
+    """Weight of the squared length of the step's user and item vectors."""
+    batch_size: int = Field(1024, ge=1)
+    """Positives a step."""
+    epochs: int = Field(100, ge=1)
+    """Most passes over the positives."""
+    patience: int = Field(5, ge=1)
+    """Passes without a better validation metric before the training stops."""
+    session_weight: float = Field(5.0, gt=0)
+    """A session of n items counts n / (n + this) against what is known of the user."""
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """How one run goes.
+
+    Attributes:
+        seed: Of the weights, the order of the positives and the negatives.
+        checkpoints: Folder that survives a killed run, or None to start anew each time.
+        logs: Folder for TensorBoard, or None.
+        k: Cutoff of the validation metric NDCG@k.
+    """
+
+    seed: int = 0
+    checkpoints: Path | None = None
+    logs: Path | None = None
+    k: int = 10
+
+
+def parse_config(config: type[Config], overrides: Mapping[str, Any]) -> Config:
+    """A family's configuration from its defaults and the overrides.
+
+    Raises:
+        ConfigError: A hyperparameter is unknown, mistyped or out of range; each is named.
+    """
+    try:
+        return config.model_validate(dict(overrides))
+    except ValidationError as error:
+        allowed = ", ".join(sorted(config.model_fields))
+        raise ConfigError(f"hyperparameters: {explain(error)}. The hyperparameters are {allowed}.") from error

@@ -1,0 +1,161 @@
+"""A trained network bound to its data: vectors for every user, item and session, and ranked lists."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from kuberec.features import UNKNOWN_INDEX
+from kuberec.recommender import PADDING, Recommendations, top_k
+from kuberec.training.config import FamilyConfig
+from kuberec.training.data import TrainingData
+from kuberec.training.network import RetrievalNetwork
+from kuberec.training.sessions import SessionMap
+
+Array = npt.NDArray[Any]
+BATCH = 1024
+EXCLUDED = -np.inf
+
+
+class FittedModel:
+    """Answers from a trained network: a `Recommender`, and the reference that an export must agree with.
+
+    Every vector has one dimension more than the network's: there, items hold the logarithm of 1 + their positives and
+    users hold 0, but an unknown user holds 1 there and 0 elsewhere, so that the same product gives popularity.
+
+    Args:
+        name: The family's name.
+        config: Its hyperparameters.
+        network: The trained network.
+        data: Everything the model was fitted on.
+        session_map: From items to a user's vector, for networks without a history tower; else None.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        config: FamilyConfig,
+        network: RetrievalNetwork,
+        data: TrainingData,
+        session_map: SessionMap | None,
+    ) -> None:
+        self.name = name
+        self.config = config
+        self.network = network
+        self.data = data
+        self.session_map = session_map
+
+    @cached_property
+    def item_vectors(self) -> Array:
+        """`[n_items + 1, dimension]` float32; row 0 is the unknown item: no taste, the least bias, no popularity."""
+        index = np.arange(len(self.data.items), dtype=np.int32)
+        vectors = _in_batches(lambda part: self.network.encode_items(self.data.item_inputs(part)), index)
+        personal = self.data.item_known | self.network.uses_item_features
+        blank = np.zeros(vectors.shape[1], dtype=np.float32)
+        blank[-1] = vectors[self.data.item_known, -1].min()
+        vectors[~personal] = blank
+        vectors[UNKNOWN_INDEX] = blank
+        popularity = np.log1p(self.data.item_counts).astype(np.float32)
+        return np.concatenate([vectors, popularity[:, None]], axis=1)
+
+    @cached_property
+    def user_vectors(self) -> Array:
+        """`[n_users + 1, dimension]` float32; users without a vector of their own hold the popularity vector."""
+        index = np.arange(len(self.data.users), dtype=np.int32)
+        vectors = _in_batches(lambda part: self.network.encode_users(self.data.user_inputs(part)), index)
+        vectors = np.concatenate([vectors, np.zeros_like(vectors[:, :1])], axis=1)
+        vectors[~self.personal] = np.eye(vectors.shape[1], dtype=np.float32)[-1]
+        return vectors
+
+    @cached_property
+    def personal(self) -> Array:
+        """`[n_users + 1]` bool: who has a vector of their own, by their positives or by their features."""
+        personal = self.data.user_known | self.network.uses_user_features
+        personal[UNKNOWN_INDEX] = False
+        return personal
+
+    @cached_property
+    def observed(self) -> sparse.csr_matrix:
+        """Which user was observed with which item, `[n_users + 1, n_items + 1]` bool."""
+        interactions = self.data.interactions
+        shape = (len(self.data.users), len(self.data.items))
+        ones = np.ones(len(interactions), dtype=bool)
+        return sparse.csr_matrix((ones, (interactions.user, interactions.item)), shape=shape)
+
+    def session_vectors(self, user: Array, histories: Array) -> Array:
+        """Vectors of users who just took the items of `histories` `[B, T]` (indices, 0-padded): `[B, dimension]`.
+
+        A session of n items counts n / (n + session_weight) against the user's own vector, and wholly where the user
+        has none; an empty session changes nothing.
+        """
+        base = self.user_vectors[user]
+        count = (histories != UNKNOWN_INDEX).sum(axis=1)
+        share = np.where(self.personal[user], count / (count + self.config.session_weight), count > 0)
+        if self.session_map is None:
+            vectors = np.asarray(self.network.encode_users(self._session_inputs(user, histories)))
+        else:
+            vectors = self.session_map(self.item_vectors[:, :-1], histories)
+        vectors = np.concatenate([vectors, np.zeros_like(vectors[:, :1])], axis=1)
+        return np.asarray(base + share[:, None] * (vectors - base), dtype=np.float32)
+
+    def _session_inputs(self, user: Array, histories: Array) -> dict[str, Array]:
+        inputs = self.data.user_inputs(user, histories[:, -self.config_history_length :])
+        return {**inputs, "index": np.zeros_like(inputs["index"])}
+
+    @property
+    def config_history_length(self) -> int:
+        """Most recent items of a session that count."""
+        return self.data.history_length
+
+    def recommend(
+        self, user_ids: Sequence[str], k: int, histories: Sequence[Sequence[str]] | None = None
+    ) -> Recommendations:
+        """The k best items for each user, without observed items and without those of the session; see `Recommender`.
+
+        Args:
+            user_ids: Raw ids.
+            k: At least 1.
+            histories: Raw ids of the items each user just took, oldest first.
+        """
+        user = self.data.users.indices(user_ids)
+        lists = [self._ranked(part, k, histories, start) for start, part in _parts(user)]
+        return Recommendations(
+            np.concatenate([ids for ids, _ in lists]), np.concatenate([scores for _, scores in lists])
+        )
+
+    def score(self, user_ids: Sequence[str], item_ids: Sequence[Sequence[str]]) -> Array:
+        """Scores `[B, N]` of items for users, by raw ids; unknown items get row 0's score."""
+        users = self.user_vectors[self.data.users.indices(user_ids)]
+        items = self.item_vectors[self.data.items.indices(item_ids)]
+        return np.asarray(np.einsum("bd,bnd->bn", users, items), dtype=np.float32)
+
+    def _ranked(
+        self, user: Array, k: int, histories: Sequence[Sequence[str]] | None, start: int
+    ) -> tuple[Array, Array]:
+        vectors = self.user_vectors[user]
+        excluded = self.observed[user].toarray()
+        if histories is not None:
+            session = self.data.items.indices(_padded(histories[start : start + len(user)]))
+            vectors = self.session_vectors(user, session)
+            np.put_along_axis(excluded, session, True, axis=1)
+        scores = vectors @ self.item_vectors.T
+        scores[excluded] = EXCLUDED
+        index, best = top_k(scores[:, 1:], k)
+        ids = np.where(np.isfinite(best), self.data.items.ids[index + 1], PADDING)
+        return ids, best
+
+
+def _padded(histories: Sequence[Sequence[str]]) -> Array:
+    width = max((len(history) for history in histories), default=0) or 1
+    return np.array([[*history, *[PADDING] * (width - len(history))] for history in histories], dtype=object)
+
+
+def _parts(index: Array) -> list[tuple[int, Array]]:
+    return [(start, index[start : start + BATCH]) for start in range(0, max(len(index), 1), BATCH)]
+
+
+def _in_batches(encode: Any, index: Array) -> Array:
+    return np.concatenate([np.asarray(encode(part), dtype=np.float32) for _, part in _parts(index)])

@@ -1,0 +1,186 @@
+"""Fit a family: find the number of passes on the validation part, then train on everything observed."""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from kuberec.features import EncodedInteractions, Features
+from kuberec.training.checkpoints import Checkpoints
+from kuberec.training.checkpoints import Progress as PhaseProgress
+from kuberec.training.config import FamilyConfig, TrainingRun
+from kuberec.training.data import TrainingData
+from kuberec.training.families import Family
+from kuberec.training.fitted import FittedModel
+from kuberec.training.loop import TrainingLoop, build
+from kuberec.training.sessions import SessionMap
+from kuberec.training.validation import Validation
+
+CHECKPOINT_SECONDS = 5.0
+SEARCH = "search"
+REFIT = "refit"
+DEFAULT_HISTORY_LENGTH = 50
+
+Report = Callable[[PhaseProgress], None]
+
+
+@dataclass(frozen=True)
+class Training:
+    """What came of a training.
+
+    Attributes:
+        model: The model fitted on train and validation together.
+        epochs: Passes that the validation part chose.
+        validation: The validation metrics at that point, measured before the validation part was learned.
+        history: One record a pass of the search: epoch, loss, metrics.
+    """
+
+    model: FittedModel
+    epochs: int
+    validation: dict[str, float]
+    history: list[dict[str, float]]
+
+
+def fit(family: Family, config: FamilyConfig, features: Features, run: TrainingRun) -> Training:
+    """Train a family with early stopping, then refit it on train and validation for as many passes.
+
+    The same features, configuration and seed give the same weights on the same kind of machine, also when the run was
+    killed and resumed.
+
+    Raises:
+        DataError: No positive to learn from.
+        ModelError: The loss became infinite or NaN.
+    """
+    checkpoints = Checkpoints(run.checkpoints and run.checkpoints / _key(family, config, features, run))
+    search = _Phase(family, config, features, features.train, run, checkpoints)
+    validation = Validation(features.validation, len(features.items), run.k)
+    progress = search.run(SEARCH, config.epochs, config.patience, validation)
+    refit = _Phase(family, config, features, features.observed, run, checkpoints)
+    refit.run(REFIT, progress.best_epoch)
+    checkpoints.clear()
+    best = progress.history[progress.best_epoch - 1]
+    metrics = {name: value for name, value in best.items() if "@" in name}
+    return Training(refit.model(), progress.best_epoch, metrics, progress.history)
+
+
+class _Phase:
+    """One network trained on one part of the data."""
+
+    def __init__(
+        self,
+        family: Family,
+        config: FamilyConfig,
+        features: Features,
+        interactions: EncodedInteractions,
+        run: TrainingRun,
+        checkpoints: Checkpoints,
+    ) -> None:
+        keras.utils.set_random_seed(run.seed)
+        self.family, self.config, self.run_options, self.checkpoints = family, config, run, checkpoints
+        self.data = TrainingData.of(features, interactions, _history_length(config))
+        self.network = family.network(config, features.users, features.items)
+        self.loop = TrainingLoop(self.network, config, self.data, run.seed)
+
+    def run(
+        self, phase: str, epochs: int, patience: int | None = None, validation: Validation | None = None
+    ) -> PhaseProgress:
+        """Pass over the data until `epochs`, or until `patience` passes brought no better validation metric."""
+        progress = self.checkpoints.restore(phase, self.loop.variables)
+        saved = time.monotonic()
+        with _shown(f"{self.family.name} {phase}", epochs) as show, _summaries(self.run_options.logs, phase) as write:
+            while progress.epoch < epochs and not _stale(progress, patience):
+                record = {"loss": self.loop.run_epoch(progress.epoch)}
+                if validation:
+                    record |= validation.metrics(self.model())
+                _advance(progress, record, f"ndcg@{self.run_options.k}")
+                show(progress)
+                write(progress)
+                if time.monotonic() - saved > CHECKPOINT_SECONDS:
+                    self.checkpoints.save(phase, progress, self.loop.variables)
+                    saved = time.monotonic()
+        self.checkpoints.save(phase, progress, self.loop.variables)
+        return progress
+
+    def model(self) -> FittedModel:
+        """The network as it now is, bound to the phase's data."""
+        return _bind(self.family.name, self.config, self.network, self.data)
+
+
+def new_model(family: Family, config: FamilyConfig, features: Features, weights: Sequence[Any]) -> FittedModel:
+    """A model of a family with the given weights, in the order of its network's variables."""
+    data = TrainingData.of(features, features.observed, _history_length(config))
+    network = family.network(config, features.users, features.items)
+    build(network, data)
+    for variable, value in zip(network.variables, weights, strict=True):
+        variable.assign(value)
+    return _bind(family.name, config, network, data)
+
+
+def _bind(name: str, config: FamilyConfig, network: Any, data: TrainingData) -> FittedModel:
+    """A `FittedModel`, with a session map where the network reads no history."""
+    model = FittedModel(name, config, network, data, None)
+    if network.uses_history:
+        return model
+    known = np.flatnonzero(data.user_known)
+    session_map = SessionMap.fit(model.user_vectors[known, :-1], model.item_vectors[:, :-1], data.histories[known])
+    return FittedModel(name, config, network, data, session_map)
+
+
+def _history_length(config: FamilyConfig) -> int:
+    return int(getattr(config, "history_length", DEFAULT_HISTORY_LENGTH))
+
+
+def _advance(progress: PhaseProgress, record: dict[str, float], metric: str) -> None:
+    progress.epoch += 1
+    progress.history.append({"epoch": progress.epoch, **record})
+    if record.get(metric, 0.0) > progress.best_metric:
+        progress.best_metric, progress.best_epoch = record.get(metric, 0.0), progress.epoch
+
+
+def _stale(progress: PhaseProgress, patience: int | None) -> bool:
+    return patience is not None and progress.epoch - progress.best_epoch >= patience
+
+
+def _key(family: Family, config: FamilyConfig, features: Features, run: TrainingRun) -> str:
+    """Names a run's checkpoints: another dataset, configuration or seed never finds them."""
+    options = replace(run, checkpoints=None, logs=None)
+    text = f"{family.name}\n{config.model_dump_json()}\n{features.content_hash}\n{options}"
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@contextmanager
+def _shown(label: str, epochs: int) -> Iterator[Report]:
+    """A progress bar on a terminal, nothing elsewhere."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task(label, total=epochs)
+
+        def show(progress: PhaseProgress) -> None:
+            numbers = " ".join(f"{name} {value:.4f}" for name, value in progress.history[-1].items() if name != "epoch")
+            bar.update(task, completed=progress.epoch, description=f"{label} {numbers}")
+
+        yield show
+
+
+@contextmanager
+def _summaries(logs: Path | None, phase: str) -> Iterator[Report]:
+    """Scalars for TensorBoard, one point a pass."""
+    writer = tf.summary.create_file_writer(str(logs / phase)) if logs else tf.summary.create_noop_writer()
+
+    def write(progress: PhaseProgress) -> None:
+        with writer.as_default():
+            for name, value in progress.history[-1].items():
+                tf.summary.scalar(name.replace("@", "_at_"), value, step=progress.epoch)
+
+    yield write
+    writer.close()

@@ -1,0 +1,14 @@
+"""Hyperparameters of the family."""
+
+from pydantic import Field
+
+from kuberec.training.config import FamilyConfig
+
+
+class MatrixFactorizationConfig(FamilyConfig):
+    """Matrix factorization: what all families share, with defaults of its own."""
+
+    dropout: float = Field(0.3, ge=0, lt=1)
+    """Share of the user vector's entries that a training step blanks."""
+    regularization: float = Field(0.001, ge=0)
+    """Weight of the squared length of the step's user and item vectors."""

@@ -1,0 +1,18 @@
+"""Hyperparameters of the family."""
+
+from pydantic import Field
+
+from kuberec.training.config import FamilyConfig
+
+
+class TripletConfig(FamilyConfig):
+    """Deep triplet network: towers over ids, features and history."""
+
+    hidden_sizes: tuple[int, ...] = (128,)
+    """Widths of each tower's hidden layers; their output is added to the sum of the embeddings."""
+    dropout: float = Field(0.3, ge=0, lt=1)
+    """Share of the embeddings' entries that a training step blanks."""
+    id_dropout: float = Field(0.2, ge=0, lt=1)
+    """Share of the users and items that a training step treats as unknown, so that features and history are learned."""
+    history_length: int = Field(50, ge=1)
+    """Most recent items of a user that the user tower reads."""
