@@ -1,0 +1,1 @@
+"""What judging a recommender takes: metrics, intervals, slices, the served champion, the report."""
