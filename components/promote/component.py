@@ -17,4 +17,4 @@ def promote(exported: dsl.Input[dsl.Model], verdict: dsl.Input[dsl.Artifact], re
     """
     from kuberec.promote import promote
 
-    return promote(exported.path, verdict.path, repository, model_name)
+    return int(promote(exported.path, verdict.path, repository, model_name))

@@ -1,0 +1,65 @@
+# Kuberec's commands. `make help` lists them; the first one that needs it sets up .venv.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.setup-$(shell cat requirements.lock setup.py | cksum | cut -d ' ' -f 1)
+COMPILED := pipelines/compiled/training.yaml
+COMPILE := PYTHONPATH=. $(BIN)/kfp dsl compile --py pipelines/training.py --output
+
+.PHONY: help setup demo test test-fast lint format compile golden image bench-ingest bench-kill clean
+
+help:  ## Show the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+setup: $(STAMP)  ## Set up .venv with the locked packages; PYTHON=… names another Python 3.11
+
+$(STAMP):
+	@command -v $(PYTHON) > /dev/null || { \
+	  echo "Python 3.11 is needed, and $(PYTHON) is not found. Install it, or name it: make setup PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
+	  echo "Python 3.11 is needed, and $(PYTHON) is $$($(PYTHON) --version). Name another: make setup PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "Setting up $(VENV); the first time takes a few minutes."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@rm -f $(VENV)/.setup-* && touch $@
+
+demo: setup  ## From raw ratings to a live recommender, with a report (under five minutes on two cores)
+	@$(BIN)/kuberec demo
+
+test: lint golden  ## Everything that CI runs
+	$(BIN)/python -m pytest
+
+test-fast: setup  ## The tests that take seconds
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: setup  ## Format, style and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy kuberec models components pipelines tests benchmarks
+
+format: setup  ## Bring the code into form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+compile: setup  ## Compile the pipeline into pipelines/compiled/
+	$(COMPILE) $(COMPILED)
+
+golden: setup  ## Check that the compiled pipeline is up to date
+	@$(COMPILE) $(VENV)/training.yaml > /dev/null
+	@diff -u $(COMPILED) $(VENV)/training.yaml || { echo "$(COMPILED) is out of date: run make compile and read the diff."; exit 1; }
+
+image:  ## Build the image that the steps run in
+	docker build --target pipeline --tag kuberec/pipeline:0.1.0 .
+
+bench-ingest: setup  ## Measure ingest and featurize on 20 million events beside pandas
+	$(BIN)/python benchmarks/ingest.py
+
+bench-kill: setup  ## Kill the pipeline inside each step and compare what the rerun gives
+	PYTHONPATH=. $(BIN)/python benchmarks/kill_resume.py
+
+clean:  ## Remove what runs left behind; .venv stays
+	rm -rf var build .pytest_cache .mypy_cache .ruff_cache .hypothesis
