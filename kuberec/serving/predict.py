@@ -1,0 +1,101 @@
+"""What Predict does with a request, in TF Serving's order and words."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import grpc
+from tensorflow_serving.apis import predict_pb2
+
+from kuberec.serving import codec
+from kuberec.serving.servable import Array, Servable
+from kuberec.serving.status import StatusError, invalid_argument
+
+DEFAULT_SIGNATURE = "serving_default"
+
+
+def predict(servable: Servable, request: Any) -> Any:
+    """Answer a PredictRequest with a PredictResponse.
+
+    Raises:
+        StatusError: Unknown signature, wrong inputs, wrong output filter, or the graph refused.
+    """
+    signature_name = request.model_spec.signature_name or DEFAULT_SIGNATURE
+    signature = servable.signatures.get(signature_name)
+    if signature is None:
+        raise StatusError(grpc.StatusCode.FAILED_PRECONDITION, f'Serving signature key "{signature_name}" not found.')
+    feeds = input_values(signature, request.inputs)
+    outputs = output_tensors(signature, request.output_filter)
+    values = servable.run(feeds, [info.name for info in outputs.values()])
+    response = predict_pb2.PredictResponse()
+    response.model_spec.name = servable.name
+    response.model_spec.version.value = servable.version
+    response.model_spec.signature_name = signature_name
+    for (alias, info), value in zip(outputs.items(), values, strict=True):
+        response.outputs[alias].CopyFrom(codec.encode(value, info.dtype))
+    return response
+
+
+def input_values(signature: Any, sent: Mapping[str, Any]) -> dict[str, Array]:
+    """Arrays by tensor name: what was sent, and the signature's defaults for what was not.
+
+    Raises:
+        StatusError: An input is missing, superfluous or cannot be parsed.
+    """
+    if not signature.defaults:
+        _check_count(signature, sent)
+    feeds = {}
+    for alias, info in sorted(signature.inputs.items()):
+        proto = sent[alias] if alias in sent else _default(signature, alias, info, sent)
+        try:
+            feeds[info.name] = codec.decode(proto)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise invalid_argument(f"tensor parsing error: {alias}") from error
+    used = [alias for alias in sent if alias in signature.inputs]
+    if len(used) != len(sent):
+        raise invalid_argument(
+            f"Inputs contains invalid name. Used request inputs: {_names(used)}, request input: {_names(sent)}"
+        )
+    return feeds
+
+
+def output_tensors(signature: Any, output_filter: Iterable[str]) -> dict[str, Any]:
+    """TensorInfo by alias: those of the filter in its order, or all.
+
+    Raises:
+        StatusError: The filter names an unknown output, or one twice.
+    """
+    chosen: dict[str, Any] = {}
+    for alias in output_filter:
+        if alias not in signature.outputs:
+            raise invalid_argument(
+                f"output tensor alias not found in signature: {alias} "
+                f"Outputs expected to be in the set {{{_names(signature.outputs)}}}."
+            )
+        if alias in chosen:
+            raise invalid_argument(f"duplicate output tensor alias: {alias}")
+        chosen[alias] = signature.outputs[alias]
+    return chosen or dict(sorted(signature.outputs.items()))
+
+
+def _check_count(signature: Any, sent: Mapping[str, Any]) -> None:
+    expected, given = set(signature.inputs), set(sent)
+    if len(given) != len(expected):
+        raise invalid_argument(
+            f"input size does not match signature: {len(given)}!={len(expected)} "
+            f"len({{{_names(given)}}}) != len({{{_names(expected)}}}). "
+            f"Sent extra: {{{_names(given - expected)}}}. Missing but required: {{{_names(expected - given)}}}."
+        )
+
+
+def _default(signature: Any, alias: str, info: Any, sent: Mapping[str, Any]) -> Any:
+    if alias not in signature.defaults:
+        raise invalid_argument(
+            f"Signature input alias: {alias}(feed name: {info.name}) not found in request and no default value "
+            f"provided. Inputs expected to be in the request {{{_names(sent)}}}, "
+            f"or default input alias set: {_names(signature.defaults)}"
+        )
+    return signature.defaults[alias]
+
+
+def _names(names: Iterable[str]) -> str:
+    return ",".join(sorted(names))

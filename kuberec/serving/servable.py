@@ -1,0 +1,129 @@
+"""One loaded version of a SavedModel: a TensorFlow session, its signatures, and a fast way to run them.
+
+It runs in a version 1 session, as in TF Serving itself: run-time errors come out in the same words, exports of every
+TensorFlow generation load, and a call costs microseconds where `saved_model.load` costs hundreds.
+"""
+
+import contextlib
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+import tensorflow as tf
+from tensorflow.core.protobuf import config_pb2
+from tensorflow.python.saved_model import loader_impl  # the public alias of it logs a deprecation at every load
+
+from kuberec.serving import status
+
+Array = npt.NDArray[Any]
+SERVE_TAG = "serve"
+
+log = logging.getLogger(__name__)
+
+
+class Servable:
+    """A loaded model version, safe for use by many threads.
+
+    Attributes:
+        name: The model's name.
+        version: Its version number.
+        signatures: SignatureDef by name.
+    """
+
+    def __init__(self, name: str, version: int, path: Path) -> None:
+        """Load the version; costs its size in memory, and about 20 ms for a small model.
+
+        Raises:
+            tf.errors.OpError, OSError, RuntimeError, ValueError: The folder is no whole SavedModel.
+        """
+        self.name = name
+        self.version = version
+        # -1 runs every operation in the thread that calls: 5 us a call instead of 30.
+        config = tf.compat.v1.ConfigProto(inter_op_parallelism_threads=-1)
+        self._session = tf.compat.v1.Session(graph=tf.Graph(), config=config)
+        try:
+            meta_graph = loader_impl.SavedModelLoader(str(path)).load(self._session, [SERVE_TAG])
+        except BaseException:
+            self._session.close()
+            raise
+        self.signatures: dict[str, Any] = dict(meta_graph.signature_def)
+        self._callables: dict[tuple[tuple[str, ...], tuple[str, ...]], Callable[..., Sequence[Any]] | None] = {}
+        self._lock = threading.Lock()
+        self._users = 0
+        self._retired = False
+
+    def run(self, feeds: dict[str, Array], fetches: Sequence[str]) -> Sequence[Any]:
+        """Run the graph: arrays by tensor name in, the fetched tensors' arrays out, in order.
+
+        Raises:
+            StatusError: TensorFlow refused; code and words are TensorFlow's own.
+        """
+        try:
+            function = self._callable(tuple(feeds), tuple(fetches))
+            if function is not None:
+                with contextlib.suppress(tf.errors.InvalidArgumentError):
+                    return function(*feeds.values())
+            # The fast path words a wrong type its own way; this one says what TF Serving says.
+            return self._run_plainly(feeds, fetches)
+        except tf.errors.OpError as error:
+            raise status.from_number(error.error_code, error.message) from error
+
+    @contextlib.contextmanager
+    def in_use(self) -> Iterator[bool]:
+        """Hold the session open for a request; False where the version has been retired already."""
+        with self._lock:
+            usable = not self._retired
+            self._users += usable
+        try:
+            yield usable
+        finally:
+            if usable:
+                self._leave()
+
+    def retire(self) -> None:
+        """Free the model as soon as the requests that use it are answered."""
+        with self._lock:
+            self._retired = True
+            idle = self._users == 0
+        if idle:
+            self._close()
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._users -= 1
+            last = self._retired and self._users == 0
+        if last:
+            self._close()
+
+    def _close(self) -> None:
+        self._callables.clear()
+        self._session.close()
+
+    def _callable(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Callable[..., Sequence[Any]] | None:
+        key = (feeds, fetches)
+        if key not in self._callables:
+            self._callables[key] = self._make_callable(feeds, fetches)
+        return self._callables[key]
+
+    def _make_callable(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Callable[..., Sequence[Any]] | None:
+        # A private interface of TensorFlow: where a version lacks it, every call takes the plain way.
+        try:
+            made: Callable[..., Sequence[Any]] = self._session._make_callable_from_options(
+                config_pb2.CallableOptions(feed=feeds, fetch=fetches)
+            )
+        except (AttributeError, TypeError) as error:
+            log.warning("TensorFlow %s offers no fast calls (%s); requests run slower", tf.__version__, error)
+            return None
+        return made
+
+    def _run_plainly(self, feeds: dict[str, Array], fetches: Sequence[str]) -> Sequence[Any]:
+        graph = self._session.graph
+        if not hasattr(self._session, "_call_tf_sessionrun"):
+            return list(self._session.run(list(fetches), feeds))
+        inputs = {graph.get_tensor_by_name(name)._as_tf_output(): array for name, array in feeds.items()}
+        outputs = [graph.get_tensor_by_name(name)._as_tf_output() for name in fetches]
+        result: Sequence[Any] = self._session._call_tf_sessionrun(None, inputs, outputs, [], None)
+        return result

@@ -1,0 +1,37 @@
+"""The error that a remote procedure answers with: a gRPC code and TF Serving's words."""
+
+import grpc
+
+MAX_MESSAGE = 1024
+TRUNCATED = "...TRUNCATED"
+
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
+
+
+class StatusError(Exception):
+    """A request cannot be answered; `code` and `message` go to the client."""
+
+    def __init__(self, code: grpc.StatusCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+def invalid_argument(message: str) -> StatusError:
+    """The request itself is at fault."""
+    return StatusError(grpc.StatusCode.INVALID_ARGUMENT, message)
+
+
+def not_found(message: str) -> StatusError:
+    """The model or the version is not served."""
+    return StatusError(grpc.StatusCode.NOT_FOUND, message)
+
+
+def from_number(code: int, message: str) -> StatusError:
+    """The error of a canonical status number, as TensorFlow's errors carry it."""
+    return StatusError(_CODES.get(code, grpc.StatusCode.UNKNOWN), message)
+
+
+def shorten(message: str) -> str:
+    """The message as it goes over the wire: at most 1024 characters, then a mark; as TF Serving does."""
+    return message if len(message) <= MAX_MESSAGE else message[:MAX_MESSAGE] + TRUNCATED

@@ -1,0 +1,111 @@
+"""Small SavedModels made with TensorFlow, of which every answer can be computed by hand."""
+
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+import tensorflow as tf
+from tensorflow_serving.apis import prediction_log_pb2
+
+ITEMS = ("i1", "i2", "i3", "i4", "i5")
+# Row 0 answers unknown users. Best first: unknown i5 i4 i3 i2 i1, ann i1 i3 i5 i2 i4, bjørn i2 i1 i3 i4 i5.
+SCORES = ((1.0, 2.0, 3.0, 4.0, 5.0), (9.0, 3.0, 8.0, 2.0, 4.0), (8.0, 9.0, 7.0, 6.0, 5.0))
+USERS = ("ann", "bjørn")
+DEFAULT_K = tf.constant(3)
+NO_ITEMS = tf.constant([[""]])
+
+
+class Recommender(tf.Module):
+    """Ranks five items; each history item lifts the item after it by 100; `bonus` is added to every score."""
+
+    def __init__(self, bonus: float) -> None:
+        super().__init__()
+        self.users = _table(USERS)
+        self.items = _table(ITEMS)
+        self.scores = tf.Variable(tf.constant(SCORES) + bonus)
+        self.ids = tf.constant(ITEMS)
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None], tf.string, name="user_id"),
+            tf.TensorSpec([], tf.int32, name="k"),
+            tf.TensorSpec([None, None], tf.string, name="exclude_item_ids"),
+            tf.TensorSpec([None, None], tf.string, name="history_item_ids"),
+        ]
+    )
+    def recommend(
+        self,
+        user_id: tf.Tensor,
+        k: tf.Tensor = DEFAULT_K,
+        exclude_item_ids: tf.Tensor = NO_ITEMS,
+        history_item_ids: tf.Tensor = NO_ITEMS,
+    ) -> dict[str, tf.Tensor]:
+        scores = tf.gather(self.scores, self.users.lookup(user_id))
+        after = tf.one_hot(self.items.lookup(history_item_ids), 5)  # position n of the look-up is item n + 1
+        excluded = tf.one_hot(self.items.lookup(exclude_item_ids) - 1, 5)
+        scores += 100.0 * tf.reduce_sum(after * _known(self.items, history_item_ids), 1)
+        scores -= 1000.0 * tf.reduce_sum(excluded, 1)
+        best, positions = tf.math.top_k(scores, tf.minimum(k, 5))
+        return {"item_ids": tf.gather(self.ids, positions), "scores": best}
+
+
+class Sum(tf.Module):
+    """total = a + b over float32, without defaults; `typed` returns one value of many types."""
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([None], tf.float32, name="a"), tf.TensorSpec([None], tf.float32, name="b")]
+    )
+    def add(self, a: tf.Tensor, b: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"total": a + b, "difference": a - b}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int64, name="x")])
+    def types(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
+        types = (
+            tf.float16,
+            tf.bfloat16,
+            tf.float32,
+            tf.float64,
+            tf.int8,
+            tf.int32,
+            tf.int64,
+            tf.uint8,
+            tf.uint32,
+            tf.uint64,
+        )
+        return {t.name: tf.cast(x, t) for t in types} | {"bool": x > 0, "string": tf.strings.as_string(x)}
+
+
+def save_recommender(folder: Path, *, bonus: float = 0.0) -> Path:
+    """Write the recommender as a version folder, whole or not at all."""
+    module = Recommender(bonus)
+    return _save(module, folder, {"serving_default": module.recommend, "recommend": module.recommend})
+
+
+def save_sum(folder: Path) -> Path:
+    """Write the sum model as a version folder."""
+    module = Sum()
+    return _save(module, folder, {"serving_default": module.add, "types": module.types})
+
+
+def write_warmup(folder: Path, logs: Sequence[prediction_log_pb2.PredictionLog]) -> None:
+    """Write warm-up requests into a version folder."""
+    (folder / "assets.extra").mkdir(exist_ok=True)
+    with tf.io.TFRecordWriter(str(folder / "assets.extra" / "tf_serving_warmup_requests")) as writer:
+        for log in logs:
+            writer.write(log.SerializeToString())
+
+
+def _save(module: tf.Module, folder: Path, signatures: dict[str, object]) -> Path:
+    temporary = folder.parent / f".{uuid.uuid4().hex}"
+    tf.saved_model.save(module, str(temporary), signatures=signatures)
+    temporary.rename(folder)
+    return folder
+
+
+def _table(keys: Sequence[str]) -> tf.lookup.StaticHashTable:
+    values = tf.range(1, len(keys) + 1)
+    return tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(tf.constant(keys), values), 0)
+
+
+def _known(table: tf.lookup.StaticHashTable, ids: tf.Tensor) -> tf.Tensor:
+    return tf.cast(table.lookup(ids) > 0, tf.float32)[:, :, None]
