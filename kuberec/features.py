@@ -159,13 +159,17 @@ def load_features(folder: Path | str) -> Features:
 
 def _read_entities(path: Path, key: str, infos: Mapping[str, Mapping[str, Any]]) -> EntityTable:
     table = pq.read_table(path)
-    parsed = {name: FeatureInfo(**{**info, "type": FeatureType(info["type"])}) for name, info in infos.items()}
+    parsed = {name: _feature_info(info) for name, info in infos.items()}
     return EntityTable(
         ids=np.asarray(table[key].to_pylist(), dtype=object),
         known=table[KNOWN].to_numpy(),
         columns={name: _column(table[name], info) for name, info in parsed.items()},
         infos=parsed,
     )
+
+
+def _feature_info(info: Mapping[str, Any]) -> FeatureInfo:
+    return FeatureInfo(**{**info, "type": FeatureType(info["type"]), "vocabulary": tuple(info["vocabulary"])})
 
 
 def _column(column: pa.ChunkedArray, info: FeatureInfo) -> Array:

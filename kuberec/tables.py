@@ -75,6 +75,11 @@ def write_parquet(table: Any, path: Path, *, order_by: Sequence[Any]) -> None:
     table.get_backend().to_parquet(table.order_by(list(order_by)), str(path))
 
 
+def materialize(table: Any) -> Any:
+    """Compute a table once, for expressions that read it several times; it spills to disk like any other."""
+    return table.get_backend().create_table(ibis.util.gen_name("kuberec"), table, temp=True)
+
+
 def unix_microseconds(timestamps: Any) -> Any:
     """A timestamp column (UTC) as int64 microseconds since 1970."""
     naive = timestamps.cast("timestamp")

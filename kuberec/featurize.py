@@ -1,0 +1,128 @@
+"""Featurize: encodes a split's train and validation parts as index arrays, with the vocabularies that serving shares.
+
+What is fitted and on what:
+
+- Ids: every user and item of the train and validation parts and of the users and items tables, in byte order;
+  index 0 is the unknown. Test rows are never read.
+- Vocabularies, means and deviations: only over the users and items that occur in train.
+"""
+
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import ibis
+
+from kuberec.artifacts import Manifest, new_artifact, read_manifest, write_json
+from kuberec.dataset import DATASET_FILE, Entities, load_dataset_spec
+from kuberec.encoders import encode_feature, fit_feature
+from kuberec.errors import ArtifactError, DataError
+from kuberec.features import FEATURES_FILE, KNOWN, FeatureInfo
+from kuberec.schema import ITEM, ITEM_INDEX, ITEMS, LABEL, TIME, TRAIN, USER, USER_INDEX, USERS, VALIDATION, VALUE
+from kuberec.tables import connect, materialize, read_parquet, unix_microseconds, write_parquet
+
+PARTS = (TRAIN, VALIDATION)
+
+
+def featurize(split: Path | str, output: Path | str) -> Manifest:
+    """Encode a split for training; `kuberec.features.load_features` reads the result.
+
+    Args:
+        split: The output of `split`.
+        output: The folder to write; its layout is in `kuberec.features`.
+
+    Returns:
+        The manifest; `rows` counts users, items (without the unknown) and the interactions of each part.
+
+    Raises:
+        ArtifactError: The input is no finished split.
+        DataError: A declared feature has no column, or an id stands twice in its table.
+    """
+    split = Path(split)
+    kind = read_manifest(split).kind
+    if kind != "split":
+        raise ArtifactError(f"{split} holds a {kind!r} artifact; the output of `split` was expected.")
+    spec = load_dataset_spec(split / DATASET_FILE)
+    with new_artifact(output, "features", parents={"split": split}) as (folder, manifest), connect() as backend:
+        parts = {name: read_parquet(backend, split / f"{name}.parquet") for name in PARTS}
+        shutil.copyfile(split / DATASET_FILE, folder / DATASET_FILE)
+        users, user_infos = _entities(backend, split / f"{USERS}.parquet", USER, USER_INDEX, spec.users, parts)
+        items, item_infos = _entities(backend, split / f"{ITEMS}.parquet", ITEM, ITEM_INDEX, spec.items, parts)
+        write_parquet(users.drop(USER_INDEX), folder / f"{USERS}.parquet", order_by=[USER])
+        write_parquet(items.drop(ITEM_INDEX), folder / f"{ITEMS}.parquet", order_by=[ITEM])
+        for name, part in parts.items():
+            encoded = _encoded(part, users, items)
+            write_parquet(encoded, folder / f"{name}.parquet", order_by=[USER_INDEX, TIME, ITEM_INDEX, VALUE, LABEL])
+            manifest.rows[name] = int(part.count().execute())
+        manifest.rows |= {USERS: int(users.count().execute()) - 1, ITEMS: int(items.count().execute()) - 1}
+        infos = {USERS: user_infos, ITEMS: item_infos}
+        write_json(
+            folder / FEATURES_FILE,
+            {table: {name: asdict(info) for name, info in named.items()} for table, named in infos.items()},
+        )
+    return manifest
+
+
+def _entities(
+    backend: Any, path: Path, key: str, index: str, declared: Entities | None, parts: dict[str, Any]
+) -> tuple[Any, dict[str, FeatureInfo]]:
+    """All users or all items: id, index, `known` and the encoded features, the unknown's row included."""
+    raw = _raw_features(backend, path, key, declared)
+    in_train = materialize(parts[TRAIN].select(key).distinct())
+    indexed = _indexed([*(part.select(key) for part in parts.values()), raw.select(key)], key, index)
+    positives = parts[TRAIN].filter(parts[TRAIN][LABEL]).select(key).distinct().mutate(**{KNOWN: True})
+    table = indexed.left_join(positives, key).drop(f"{key}_right")
+    table = table.mutate(**{KNOWN: table[KNOWN].fill_null(False)})
+    infos = {}
+    for name, feature in (declared.features if declared else {}).items():
+        column = raw.select(key, value=raw[name])
+        infos[name] = fit_feature(column.semi_join(in_train, key), feature.type)
+        codes = encode_feature(column, key, infos[name]).rename({name: "code"})
+        table = table.left_join(codes, key).drop(f"{key}_right")
+        table = table.mutate(**{name: table[name].fill_null(_missing(codes[name]))})
+    return materialize(table), infos
+
+
+def _raw_features(backend: Any, path: Path, key: str, declared: Entities | None) -> Any:
+    """The table of raw features; one without rows where the dataset has none."""
+    if declared is None:
+        return ibis.memtable({key: []}, schema={key: "string"})
+    raw = read_parquet(backend, path)
+    lost = sorted({key, *declared.features} - set(raw.columns))
+    if lost:
+        raise DataError(
+            f"{path.name} has no column {', '.join(map(repr, lost))}, which dataset.yaml declares; it has "
+            f"{', '.join(raw.columns)}. Correct the feature's `column` in dataset.yaml, or remove the feature."
+        )
+    doubled = raw.group_by(key).having(raw.count() > 1).aggregate().order_by(key).limit(1).to_pyarrow()
+    if len(doubled):
+        raise DataError(
+            f"{path.name} holds the {key} {doubled[key][0].as_py()!r} more than once. Run `validate` first."
+        )
+    return raw
+
+
+def _indexed(columns: list[Any], key: str, index: str) -> Any:
+    """Distinct ids in byte order, numbered from 1, after the unknown's empty id with 0."""
+    unknown = ibis.memtable({key: [""]}, schema={key: "string"})
+    ids = unknown.union(*columns).distinct()
+    numbered = ids.mutate(**{index: ibis.row_number().over(order_by=ids[key]).cast("int32")})
+    return materialize(numbered)
+
+
+def _encoded(part: Any, users: Any, items: Any) -> Any:
+    """Interactions by index."""
+    joined = part.inner_join(users.select(USER, USER_INDEX), USER).inner_join(items.select(ITEM, ITEM_INDEX), ITEM)
+    return joined.select(
+        USER_INDEX,
+        ITEM_INDEX,
+        joined[VALUE].cast("float32").name(VALUE),
+        unix_microseconds(joined[TIME]).name(TIME),
+        LABEL,
+    )
+
+
+def _missing(column: Any) -> Any:
+    """What stands for a missing feature: no codes, the code 0, or the mean."""
+    return ibis.literal([], column.type()) if column.type().is_array() else ibis.literal(0, column.type())
