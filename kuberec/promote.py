@@ -76,6 +76,13 @@ def check_verdict(export: Path, verdict: Path) -> str:
     return exported.content_hash
 
 
+def latest_version(repository: Path | str, name: str) -> Path | None:
+    """The folder of a model's highest version, None when nothing was published yet."""
+    folder = _model_folder(repository, name)
+    versions = published_versions(folder) if folder.is_dir() else {}
+    return versions[max(versions)] if versions else None
+
+
 def published_versions(folder: Path) -> dict[int, Path]:
     """Everything in a model's folder that is named by a number, whole or not."""
     return {int(path.name): path for path in folder.iterdir() if path.name.isascii() and path.name.isdecimal()}
