@@ -76,7 +76,7 @@ def run(config: RunConfig, console: Console | None = None) -> RunResult:
     work_dir = Path(config.work_dir).resolve()
     with _only_run_in(work_dir), Display(console or Console(stderr=True)) as display:
         log = Log(work_dir / LOG_FILE, display)
-        steps = _Steps(display)
+        steps = _Steps(display, log)
         try:
             _execute(config, work_dir, steps, log)
         except RuntimeError as error:
@@ -88,9 +88,10 @@ def run(config: RunConfig, console: Console | None = None) -> RunResult:
 
 @dataclass
 class _Steps:
-    """Keeps what the steps report."""
+    """Keeps what the steps report; a `Watcher`."""
 
     display: Display
+    log: Log
     executed: list[str] = field(default_factory=list)
     cached: list[str] = field(default_factory=list)
     outputs: dict[str, Outputs] = field(default_factory=dict)
@@ -99,6 +100,7 @@ class _Steps:
 
     def started(self, step: str) -> None:
         self.running = step
+        self.log.tail.clear()
         self.display.started(step)
 
     def finished(self, step: str, outputs: Outputs, cached: bool) -> None:
@@ -106,6 +108,7 @@ class _Steps:
         if step == "export":
             self.on_export(read_manifest(outputs["exported"].path).content_hash)
         (self.cached if cached else self.executed).append(step)
+        self.running = ""
         self.display.finished(step, cached)
 
     def result(self, seconds: float, log: Path) -> RunResult:
@@ -187,7 +190,7 @@ def _failure(step: str, log: Log) -> KuberecError:
     if kind is None:
         kind = KuberecError
         message = f"{name}: {message}" if name else "its process ended without a word; was it killed, or out of memory?"
-    failed: KuberecError = kind(f"The step {step or 'before the first'} failed: {message}\nLog: {log.path}")
+    failed: KuberecError = kind(f"{f'The step {step}' if step else 'The run'} failed: {message}\nLog: {log.path}")
     return failed
 
 

@@ -13,6 +13,7 @@ from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElaps
 from rich.text import Text
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
+WORTH_SHOWING = re.compile(r"\s*[A-Za-z0-9](?!.* - INFO - )")
 TAIL = 400
 """Lines kept to find the reason of a failure."""
 
@@ -88,7 +89,7 @@ class Log(io.TextIOBase):
         *lines, self._rest = (self._rest + plain).split("\n")
         for line in lines:
             self.tail.append(line)
-            if line.strip() and not line.startswith("-----"):
+            if WORTH_SHOWING.match(line):
                 self._display.detail(line.strip())
         return len(text)
 

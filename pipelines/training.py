@@ -65,7 +65,12 @@ def training(
 
     with dsl.ParallelFor(families, parallelism=1) as family:
         model = train(
-            features=features.outputs["features"], family=family, epochs=epochs, seed=seed, checkpoints=checkpoints
+            features=features.outputs["features"],
+            family=family,
+            epochs=epochs,
+            seed=seed,
+            k=k,
+            checkpoints=checkpoints,
         )
         resources(model, cpu="4", memory="16G", accelerators=accelerators)
 

@@ -11,6 +11,7 @@ def train(
     family: str,
     epochs: int,
     seed: int,
+    k: int,
     checkpoints: str,
     model: dsl.Output[dsl.Model],
 ) -> None:
@@ -21,6 +22,7 @@ def train(
         family: Folder name under models/.
         epochs: Greatest number of epochs; 0 for the family's own default.
         seed: Seed of everything random.
+        k: Length of the ranked lists that decide when to stop.
         checkpoints: Folder that outlives the step; empty to train without checkpoints.
 
     Returns:
@@ -32,5 +34,7 @@ def train(
 
     overrides = {"epochs": int(epochs)} if epochs else {}
     folder = Path(checkpoints) if checkpoints else None
-    manifest = train(features.path, model.path, family=family, overrides=overrides, seed=int(seed), checkpoints=folder)
+    manifest = train(
+        features.path, model.path, family=family, overrides=overrides, seed=int(seed), checkpoints=folder, k=int(k)
+    )
     model.metadata.update({"family": family, "content_hash": manifest.content_hash})

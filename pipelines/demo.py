@@ -1,0 +1,210 @@
+"""`kuberec demo`: the whole job on MovieLens-100K, told to a newcomer.
+
+Runs the training pipeline, shows how the models stand beside the baselines and what the gate says, serves the result
+over gRPC, and asks it twice: before and after the user has watched three films of one genre.
+"""
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from kuberec.config import RunConfig
+from kuberec.dataset import DATASET_FILE, load_dataset_spec
+from kuberec.schema import ITEM, ITEMS, USER, FeatureType
+from pipelines.local import RunResult, run
+
+WORK_DIR = "var/demo"
+USER_ID = "196"
+LENGTH = 10
+WATCHED = 3
+FEWEST_FILMS = 30
+"""A genre with fewer films is no good example: too few are left to recommend."""
+
+
+def demo(work_dir: str = WORK_DIR, location: str = "", console: Console | None = None) -> RunResult:
+    """Run the demonstration; everything it writes lies under `work_dir`.
+
+    Args:
+        work_dir: Folder for artifacts, cache and model repository.
+        location: Folder that holds MovieLens-100K already; empty to fetch it.
+        console: Where to tell the story, as a rule stdout.
+
+    Raises:
+        KuberecError: As `pipelines.local.run`.
+    """
+    console = console or Console()
+    config = RunConfig(location=location, work_dir=work_dir, repository=f"{work_dir}/models")
+    console.print(f"[bold]Training on {config.source}[/]: events → validated rows → split → models → judged → served")
+    result = run(config)
+    console.print(
+        f"{len(result.executed)} steps ran, {len(result.cached)} came from the cache, {result.seconds:.0f} s\n"
+    )
+    _show_quality(console, result)
+    _show_verdict(console, result)
+    repository = Path(config.repository) if result.passed else _unpromoted(result, config)
+    _show_answers(console, result, repository, config)
+    _show_commands(console, result, repository, config)
+    return result
+
+
+def _show_quality(console: Console, result: RunResult) -> None:
+    from kuberec.evaluation.report import main_metric, ranked, role
+    from kuberec.evaluation.slices import ALL
+
+    evaluation = result.artifacts["evaluation"]
+    metrics = json.loads((evaluation / "metrics.json").read_text(encoding="utf-8"))
+    main, part = main_metric(metrics), metrics["slices"][ALL]
+    recall = f"recall@{metrics['k']}"
+    table = Table(
+        title=f"{part['users']:,} test users, each list out of all {metrics['catalogue']:,} items, "
+        f"{metrics['strategy']} split",
+        caption=f"in brackets: {metrics['bootstrap']['confidence']:.0%} bootstrap intervals; best first",
+    )
+    for heading in ("recommender", "role", main, recall, "coverage"):
+        table.add_column(heading, justify="left" if heading in ("recommender", "role") else "right")
+    for name in ranked(metrics):
+        own = metrics["recommenders"][name]
+        chosen = role(metrics, name) == "candidate"
+        figures = [_with_interval(own["slices"][ALL][metric]) for metric in (main, recall)]
+        coverage = f"{own['lists']['coverage']:.0%}"
+        table.add_row(name, role(metrics, name), *figures, coverage, style="bold" if chosen else "")
+    console.print(table)
+
+
+def _with_interval(value: dict[str, float]) -> Text:
+    return Text(f"{value['mean']:.4f} [{value['low']:.4f}, {value['high']:.4f}]")
+
+
+def _show_verdict(console: Console, result: RunResult) -> None:
+    verdict = json.loads((result.artifacts["verdict"] / "verdict.json").read_text(encoding="utf-8"))
+    lines = Text()
+    for check in verdict["checks"]:
+        lines.append("✓ " if check["passed"] else "✗ ", style="green" if check["passed"] else "red")
+        lines.append(f"{check['name']}: {check['reason']}\n")
+    outcome = f"passed, published as version {result.version}" if result.passed else "refused, nothing was published"
+    console.print(Panel(lines, title=f"The gate: {outcome}", border_style="green" if result.passed else "red"))
+    console.print("Reports")
+    for what, path in (
+        ("data", result.artifacts["validated"] / "report.html"),
+        ("evaluation", result.artifacts["evaluation"] / "report.html"),
+        ("verdict", result.artifacts["verdict"] / "verdict.md"),
+        ("what each step wrote", result.log),
+    ):
+        console.print(f"  {what:<22}", Text(_short(path)), soft_wrap=True)
+
+
+def _unpromoted(result: RunResult, config: RunConfig) -> Path:
+    """A repository beside the real one that holds the refused candidate, so that it can be looked at all the same."""
+    repository = Path(config.work_dir) / "not-promoted"
+    shutil.rmtree(repository, ignore_errors=True)
+    shutil.copytree(result.artifacts["exported"], repository / config.model_name / "1")
+    return repository
+
+
+def _show_answers(console: Console, result: RunResult, repository: Path, config: RunConfig) -> None:
+    """Serve the repository, ask for a user, let the user watch three films of one genre, and ask again."""
+    from kuberec.serving.client import Client
+    from kuberec.serving.testing import model_server
+
+    catalogue = _Catalogue.read(result.artifacts["validated"])
+    with model_server(repository) as address, Client(address) as client:
+        label = "" if result.passed else "; this candidate was [red]not promoted[/], it is served here only to be seen"
+        console.print(f"\nLive: gRPC, TensorFlow Serving's API, at [bold]{address}[/]{label}")
+        before = client.recommend(config.model_name, USER_ID, LENGTH).item_ids
+        genre, watched = catalogue.example(USER_ID, before)
+        after = client.recommend(config.model_name, USER_ID, LENGTH, history=watched).item_ids
+    titles = ", ".join(catalogue.title(item) for item in watched)
+    table = Table(title=f"User {USER_ID}: the top ten, before and after watching {WATCHED} films of the genre {genre}")
+    for heading in ("", "before", f"after {titles}"):
+        table.add_column(heading)
+    for rank, (old, new) in enumerate(zip(before, after, strict=True), start=1):
+        table.add_row(str(rank), catalogue.shown(old, genre), catalogue.shown(new, genre))
+    console.print(table)
+    counts = [sum(genre in catalogue.genres[item] for item in answer) for answer in (before, after)]
+    kept = len(set(before) & set(after))
+    console.print(
+        f"Films of the genre {genre} (marked ●): {counts[0]} before, {counts[1]} after; {kept} of 10 titles stayed."
+    )
+
+
+def _show_commands(console: Console, result: RunResult, repository: Path, config: RunConfig) -> None:
+    target = _short(repository)
+    console.print("\n[bold]Go on[/]")
+    for what, command in (
+        ("serve", f".venv/bin/kuberec serve --repository {target}"),
+        ("ask", f".venv/bin/kuberec recommend --user {USER_ID} -k {LENGTH}"),
+        ("your own data", ".venv/bin/kuberec run --set source=path/to/dataset.yaml"),
+        ("how to describe it", "docs/data-contract.md"),
+    ):
+        console.print(f"  {what:<22}", Text(command), soft_wrap=True)
+
+
+def _short(path: Path) -> str:
+    """A path as one would type it here."""
+    path = path.resolve()
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+@dataclass(frozen=True)
+class _Catalogue:
+    """What the demonstration tells of items and users.
+
+    Attributes:
+        titles: Title by item id.
+        genres: Genres by item id.
+        takers: Number of interactions by item id.
+        taken: The items of each user.
+    """
+
+    titles: dict[str, str]
+    genres: dict[str, list[str]]
+    takers: dict[str, int]
+    taken: dict[str, set[str]]
+
+    @staticmethod
+    def read(validated: Path) -> "_Catalogue":
+        """Read a `validated` artifact with titles and a multi-categorical feature."""
+        spec = load_dataset_spec(validated / DATASET_FILE)
+        assert spec.items
+        assert spec.items.title
+        kinds = {feature.type: name for name, feature in spec.items.features.items()}
+        genre = kinds[FeatureType.MULTI_CATEGORICAL]
+        items = pq.read_table(validated / f"{ITEMS}.parquet").to_pydict()
+        events = pq.read_table(validated / "interactions.parquet", columns=[USER, ITEM])
+        users = events.group_by(USER).aggregate([(ITEM, "distinct")]).to_pydict()
+        counts = pc.value_counts(events[ITEM])
+        return _Catalogue(
+            titles=dict(zip(items[ITEM], items[spec.items.title], strict=True)),
+            genres={item: names or [] for item, names in zip(items[ITEM], items[genre], strict=True)},
+            takers={pair["values"]: pair["counts"] for pair in counts.to_pylist()},
+            taken={user: set(ids) for user, ids in zip(users[USER], users[f"{ITEM}_distinct"], strict=True)},
+        )
+
+    def title(self, item: str) -> str:
+        """An item's title, its id where it has none."""
+        return self.titles.get(item) or item
+
+    def shown(self, item: str, genre: str) -> str:
+        """An item's title, marked where it is of the genre."""
+        return f"{'●' if genre in self.genres.get(item, []) else ' '} {self.title(item)}"
+
+    def example(self, user: str, answer: Sequence[str]) -> tuple[str, list[str]]:
+        """A genre that is rarest in a user's answer, and its best known films that the user has not seen."""
+        sizes: dict[str, int] = {}
+        for names in self.genres.values():
+            for name in names:
+                sizes[name] = sizes.get(name, 0) + 1
+        inside = {genre: sum(genre in self.genres.get(item, []) for item in answer) for genre in sizes}
+        genre = min((g for g in sizes if sizes[g] >= FEWEST_FILMS), key=lambda g: (inside[g], -sizes[g], g))
+        seen = self.taken.get(user, set()) | set(answer)
+        unseen = [item for item, names in self.genres.items() if genre in names and item not in seen]
+        return genre, sorted(unseen, key=lambda item: (-self.takers.get(item, 0), item))[:WATCHED]
