@@ -68,12 +68,16 @@ class FamilyConfig(Strict):
     """Step size of Adam."""
     regularization: float = Field(0.0, ge=0)
     """Weight of the squared length of the step's user and item vectors."""
+    half_life: float | None = Field(0.1, gt=0)
+    """A positive counts half in the popularity of late when this share of all positives is newer; null: no trend."""
     batch_size: int = Field(1024, ge=1)
     """Positives a step."""
     epochs: int = Field(100, ge=1)
     """Most passes over the positives."""
     patience: int = Field(5, ge=1)
     """Passes without a better validation metric before the training stops."""
+    history_length: int = Field(50, ge=1)
+    """Most recent positives of a user that a history tower reads."""
     session_weight: float = Field(5.0, gt=0)
     """A session of n items counts n / (n + this) against what is known of the user."""
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from kuberec.errors import DataError
 from kuberec.features import EncodedInteractions, EntityTable, Features
-from kuberec.training.config import Negatives
+from kuberec.training.config import FamilyConfig, Negatives
 
 Array = npt.NDArray[Any]
 POPULARITY_POWER = 0.5
@@ -25,15 +25,18 @@ class TrainingData:
         users: All users; items: all items; row 0 is the unknown.
         interactions: Everything observed, positive or not.
         history_length: Width of the histories.
+        half_life: A positive counts half in the popularity of late when this share of all positives is newer; None:
+            all count alike.
     """
 
     users: EntityTable
     items: EntityTable
     interactions: EncodedInteractions
     history_length: int
+    half_life: float | None
 
     @staticmethod
-    def of(features: Features, interactions: EncodedInteractions, history_length: int) -> "TrainingData":
+    def of(features: Features, interactions: EncodedInteractions, config: FamilyConfig) -> "TrainingData":
         """Bind a part of the interactions to the tables.
 
         Raises:
@@ -43,7 +46,7 @@ class TrainingData:
             raise DataError(
                 "the training part holds no positive interaction. Check `positive` in the dataset.yaml and the split."
             )
-        return TrainingData(features.users, features.items, interactions, history_length)
+        return TrainingData(features.users, features.items, interactions, config.history_length, config.half_life)
 
     @cached_property
     def positives(self) -> EncodedInteractions:
@@ -54,6 +57,31 @@ class TrainingData:
     def item_counts(self) -> Array:
         """Positives of each item, `[n_items + 1]` int64."""
         return np.bincount(self.positives.item, minlength=len(self.items))
+
+    @cached_property
+    def recent_counts(self) -> Array:
+        """Positives of each item weighted by recency, `[n_items + 1]` float64; their sum is the number of positives."""
+        if self.half_life is None:
+            return self.item_counts.astype(np.float64)
+        times = np.sort(self.positives.timestamp)
+        newer = 1 - np.searchsorted(times, self.positives.timestamp, side="right") / len(times)
+        weights = 0.5 ** (newer / self.half_life)
+        counts = np.bincount(self.positives.item, weights=weights, minlength=len(self.items))
+        return np.asarray(counts * (len(times) / weights.sum()))
+
+    @cached_property
+    def popularity(self) -> Array:
+        """Logarithm of 1 + the recent counts, `[n_items + 1]` float32."""
+        return np.log1p(self.recent_counts).astype(np.float32)
+
+    @cached_property
+    def trend(self) -> Array:
+        """Logarithm of the recent counts over all counts, each + 1, `[n_items + 1]` float32.
+
+        A model learns how often an item was taken over the whole time. Added to its bias, this replaces that prior by
+        the one of late (the correction for a shift of priors of Saerens, Latinne & Decaestecker 2002).
+        """
+        return np.log((self.recent_counts + 1) / (self.item_counts + 1)).astype(np.float32)
 
     @cached_property
     def user_known(self) -> Array:

@@ -23,8 +23,8 @@ EXCLUDED = -np.inf
 class FittedModel:
     """Answers from a trained network: a `Recommender`, and the reference that an export must agree with.
 
-    Every vector has one dimension more than the network's: there, items hold the logarithm of 1 + their positives and
-    users hold 0, but an unknown user holds 1 there and 0 elsewhere, so that the same product gives popularity.
+    Every vector has one dimension more than the network's: there, items hold their popularity of late and users hold
+    0, but an unknown user holds 1 there and 0 elsewhere, so that the same product gives popularity.
 
     Args:
         name: The family's name.
@@ -58,8 +58,8 @@ class FittedModel:
         blank[-1] = vectors[self.data.item_known, -1].min()
         vectors[~personal] = blank
         vectors[UNKNOWN_INDEX] = blank
-        popularity = np.log1p(self.data.item_counts).astype(np.float32)
-        return np.concatenate([vectors, popularity[:, None]], axis=1)
+        vectors[:, -1] += self.data.trend
+        return np.concatenate([vectors, self.data.popularity[:, None]], axis=1)
 
     @cached_property
     def user_vectors(self) -> Array:
@@ -95,20 +95,12 @@ class FittedModel:
         count = (histories != UNKNOWN_INDEX).sum(axis=1)
         share = np.where(self.personal[user], count / (count + self.config.session_weight), count > 0)
         if self.session_map is None:
-            vectors = np.asarray(self.network.encode_users(self._session_inputs(user, histories)))
+            inputs = self.data.user_inputs(user, histories)
+            vectors = np.asarray(self.network.encode_users({**inputs, "index": np.zeros_like(user)}))
         else:
             vectors = self.session_map(self.item_vectors[:, :-1], histories)
         vectors = np.concatenate([vectors, np.zeros_like(vectors[:, :1])], axis=1)
         return np.asarray(base + share[:, None] * (vectors - base), dtype=np.float32)
-
-    def _session_inputs(self, user: Array, histories: Array) -> dict[str, Array]:
-        inputs = self.data.user_inputs(user, histories[:, -self.config_history_length :])
-        return {**inputs, "index": np.zeros_like(inputs["index"])}
-
-    @property
-    def config_history_length(self) -> int:
-        """Most recent items of a session that count."""
-        return self.data.history_length
 
     def recommend(
         self, user_ids: Sequence[str], k: int, histories: Sequence[Sequence[str]] | None = None
@@ -123,8 +115,27 @@ class FittedModel:
         user = self.data.users.indices(user_ids)
         lists = [self._ranked(part, k, histories, start) for start, part in _parts(user)]
         return Recommendations(
-            np.concatenate([ids for ids, _ in lists]), np.concatenate([scores for _, scores in lists])
+            np.concatenate([part.item_ids for part in lists]), np.concatenate([part.scores for part in lists])
         )
+
+    def similar_items(self, item_ids: Sequence[str], k: int) -> Recommendations:
+        """The k items nearest to each item by the cosine of their vectors, biases and popularity left out.
+
+        An unknown item, or one without a vector of its own, gets an empty list: padding and minus infinity.
+        """
+        item = self.data.items.indices(item_ids)
+        directions = self.item_directions
+        scores = directions[item] @ directions.T
+        scores[np.arange(len(item)), item] = EXCLUDED
+        scores[~directions[item].any(axis=1)] = EXCLUDED
+        return self._named(scores, k)
+
+    @cached_property
+    def item_directions(self) -> Array:
+        """Item vectors without bias and popularity, of length 1; zeros where an item has none."""
+        vectors = self.item_vectors[:, :-2]
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
 
     def score(self, user_ids: Sequence[str], item_ids: Sequence[Sequence[str]]) -> Array:
         """Scores `[B, N]` of items for users, by raw ids; unknown items get row 0's score."""
@@ -132,9 +143,7 @@ class FittedModel:
         items = self.item_vectors[self.data.items.indices(item_ids)]
         return np.asarray(np.einsum("bd,bnd->bn", users, items), dtype=np.float32)
 
-    def _ranked(
-        self, user: Array, k: int, histories: Sequence[Sequence[str]] | None, start: int
-    ) -> tuple[Array, Array]:
+    def _ranked(self, user: Array, k: int, histories: Sequence[Sequence[str]] | None, start: int) -> Recommendations:
         vectors = self.user_vectors[user]
         excluded = self.observed[user].toarray()
         if histories is not None:
@@ -143,9 +152,12 @@ class FittedModel:
             np.put_along_axis(excluded, session, True, axis=1)
         scores = vectors @ self.item_vectors.T
         scores[excluded] = EXCLUDED
+        return self._named(scores, k)
+
+    def _named(self, scores: Array, k: int) -> Recommendations:
+        """The k best columns of `[B, n_items + 1]` scores, never the unknown item, as raw ids."""
         index, best = top_k(scores[:, 1:], k)
-        ids = np.where(np.isfinite(best), self.data.items.ids[index + 1], PADDING)
-        return ids, best
+        return Recommendations(np.where(np.isfinite(best), self.data.items.ids[index + 1], PADDING), best)
 
 
 def _padded(histories: Sequence[Sequence[str]]) -> Array:

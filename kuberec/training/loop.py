@@ -67,15 +67,15 @@ class TrainingLoop:
         return total
 
     def _step(self, epoch: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
-        rows, weights = self._rows(epoch, step)
+        rows, inside = self._rows(epoch, step)
         user, item = tf.gather(self.data.user, rows), tf.gather(self.data.item, rows)
         users = self.data.user_inputs(user, item)
         seed = tf.stack([self.seed + NEGATIVE_STREAM, epoch * self.steps_per_epoch + step])
         negatives, log_counts = self.data.negatives(seed)
         valid = self._valid(negatives, item, users["history"])
         with tf.GradientTape() as tape:
-            losses = self._losses(users, item, negatives, log_counts, valid) * weights
-            mean = tf.reduce_sum(losses) / tf.reduce_sum(weights)
+            losses = self._losses(users, item, negatives, log_counts, valid) * inside
+            mean = tf.reduce_sum(losses) / tf.reduce_sum(inside)
         self.optimizer.apply(tape.gradient(mean, self.trained))
         return tf.reduce_sum(losses)
 
@@ -83,7 +83,7 @@ class TrainingLoop:
         """Positions of the step's positives, and 0 for those past the end of the last, shorter step, else 1."""
         position = step * self.batch_size + tf.range(self.batch_size)
         inside = position < self.data.n_positives
-        seed = tf.stack([self.seed, epoch, tf.constant(0)])
+        seed = tf.stack([self.seed, epoch])
         last = self.data.n_positives - 1
         rows = tf.random.experimental.index_shuffle(tf.minimum(position, last), seed, last)
         return rows, tf.cast(inside, tf.float32)

@@ -37,7 +37,9 @@ class RetrievalNetwork(keras.Model, ABC):
 
     def call(self, users: Inputs, items: Inputs, training: bool = False) -> Tensor:
         """Scores `[B]` of user b with item b."""
-        return keras.ops.sum(self.encode_users(users, training) * self.encode_items(items, training), axis=-1)
+        return keras.ops.sum(
+            self.encode_users(users, training=training) * self.encode_items(items, training=training), axis=-1
+        )
 
 
 class FeatureEmbeddings(keras.layers.Layer):

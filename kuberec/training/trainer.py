@@ -28,7 +28,6 @@ from kuberec.training.validation import Validation
 CHECKPOINT_SECONDS = 5.0
 SEARCH = "search"
 REFIT = "refit"
-DEFAULT_HISTORY_LENGTH = 50
 
 Report = Callable[[PhaseProgress], None]
 
@@ -86,7 +85,7 @@ class _Phase:
     ) -> None:
         keras.utils.set_random_seed(run.seed)
         self.family, self.config, self.run_options, self.checkpoints = family, config, run, checkpoints
-        self.data = TrainingData.of(features, interactions, _history_length(config))
+        self.data = TrainingData.of(features, interactions, config)
         self.network = family.network(config, features.users, features.items)
         self.loop = TrainingLoop(self.network, config, self.data, run.seed)
 
@@ -117,7 +116,7 @@ class _Phase:
 
 def new_model(family: Family, config: FamilyConfig, features: Features, weights: Sequence[Any]) -> FittedModel:
     """A model of a family with the given weights, in the order of its network's variables."""
-    data = TrainingData.of(features, features.observed, _history_length(config))
+    data = TrainingData.of(features, features.observed, config)
     network = family.network(config, features.users, features.items)
     build(network, data)
     for variable, value in zip(network.variables, weights, strict=True):
@@ -133,10 +132,6 @@ def _bind(name: str, config: FamilyConfig, network: Any, data: TrainingData) -> 
     known = np.flatnonzero(data.user_known)
     session_map = SessionMap.fit(model.user_vectors[known, :-1], model.item_vectors[:, :-1], data.histories[known])
     return FittedModel(name, config, network, data, session_map)
-
-
-def _history_length(config: FamilyConfig) -> int:
-    return int(getattr(config, "history_length", DEFAULT_HISTORY_LENGTH))
 
 
 def _advance(progress: PhaseProgress, record: dict[str, float], metric: str) -> None:

@@ -14,5 +14,3 @@ class TripletConfig(FamilyConfig):
     """Share of the embeddings' entries that a training step blanks."""
     id_dropout: float = Field(0.2, ge=0, lt=1)
     """Share of the users and items that a training step treats as unknown, so that features and history are learned."""
-    history_length: int = Field(50, ge=1)
-    """Most recent items of a user that the user tower reads."""

@@ -42,13 +42,13 @@ class TripletNetwork(RetrievalNetwork):
         """Vectors `[B, embedding_size + 1]`, the last entry 1 for the item's bias."""
         total = self.user_embedding(self._hidden(inputs["index"], training))
         total = total + embed(self.history_embedding, inputs["history"]) + self.user_features(inputs)
-        vectors = self.user_tower(total, training)
+        vectors = self.user_tower(total, training=training)
         return keras.ops.concatenate([vectors, keras.ops.ones_like(vectors[:, :1])], axis=-1)
 
     def encode_items(self, inputs: Inputs, training: bool = False) -> Tensor:
         """Vectors `[B, embedding_size + 1]`, the last entry the bias."""
         index = self._hidden(inputs["index"], training)
-        vectors = self.item_tower(self.item_embedding(index) + self.item_features(inputs), training)
+        vectors = self.item_tower(self.item_embedding(index) + self.item_features(inputs), training=training)
         return keras.ops.concatenate([vectors, self.item_bias(index)], axis=-1)
 
     def _hidden(self, index: Tensor, training: bool) -> Tensor:
