@@ -55,6 +55,8 @@ class Source(Strict):
     """Whether the first line names the columns; without it, columns are named by position from 0."""
     encoding: str = "utf-8"
     """Text encoding of CSV and TSV."""
+    quoting: bool = True
+    """Whether a field of CSV and TSV may stand in double quotes."""
     columns: dict[str, Column] = Field(default_factory=dict)
     """Kuberec's column name → the source's; a column not named here is looked up under its own name."""
 

@@ -1,0 +1,129 @@
+"""What a raw row means: Ibis expressions from text columns to typed ones, with the reason where a row cannot be read.
+
+Every expression looks at one row only, so the same ones run on any engine.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import ibis
+import ibis.expr.datatypes as dt
+
+from kuberec.dataset import Feature, Interactions
+from kuberec.schema import EVENT, ITEM, REASON, ROW, TIME, USER, VALUE, FeatureType
+
+DEFAULT_EVENT = "interaction"
+DEFAULT_VALUE = 1.0
+UNPARSED = "unparsed"
+"""Column with the number of numeric features of a row that have a text but no number."""
+
+LAST_MICROSECOND = 253_402_300_799_999_999
+"""The end of the year 9999: no timestamp beyond it can be stored."""
+UNIX_SCALES = {"unix_s": 1_000_000, "unix_ms": 1_000, "unix_us": 1}
+"""Microseconds in one unit of each numeric timestamp format."""
+AUTO, ISO = "auto", "iso"
+
+BLANK = r"^[\s\p{Z}]*$"
+
+
+@ibis.udf.scalar.builtin(signature=((dt.string, dt.string), dt.Timestamp(timezone="UTC")))
+def try_strptime(text, pattern):  # type: ignore[no-untyped-def]
+    """The time that a text says in a strptime pattern, null where it does not fit."""
+
+
+def parse_interactions(spec: Interactions) -> Any:
+    """Expression over a table `rows` of `row` and the interaction columns as text.
+
+    Returns:
+        Ibis table of row, the columns of INTERACTION_SCHEMA (the timestamp as int64 microseconds since 1970), and the
+        reason, null for a row that can be read.
+    """
+    rows = ibis.table({ROW: "int64", **dict.fromkeys((USER, ITEM, EVENT, VALUE, TIME), "string")}, name="rows")
+    number = rows[VALUE].try_cast("float64")
+    time = parse_time(rows[TIME], spec.timestamp_format)
+    reason = ibis.cases(
+        (_is_blank(rows[USER]), f"{USER} is empty"),
+        (_is_blank(rows[ITEM]), f"{ITEM} is empty"),
+        (_is_blank(rows[EVENT]), f"{EVENT} is empty"),
+        (_is_blank(rows[VALUE]), f"{VALUE} is empty"),
+        (rows[VALUE].notnull() & number.isnull(), f"{VALUE} is no number"),
+        (number.isnan() | number.isinf(), f"{VALUE} is not finite"),
+        (_is_blank(rows[TIME]), f"{TIME} is empty"),
+        (time.isnull(), f"{TIME} cannot be read as {spec.timestamp_format}"),
+    )
+    return rows.select(
+        rows[ROW],
+        rows[USER],
+        rows[ITEM],
+        rows[EVENT].fill_null(DEFAULT_EVENT).name(EVENT),
+        rows[VALUE].isnull().ifelse(DEFAULT_VALUE, number).name(VALUE),
+        time.name(TIME),
+        reason.name(REASON),
+    )
+
+
+def parse_entities(key: str, features: Mapping[str, Feature]) -> Any:
+    """Expression over a table `rows` of `row`, the id and the features as text.
+
+    A feature without a text is null, or an empty list; so is a number that cannot be read, which is counted. Only a
+    row without an id cannot be read.
+
+    Returns:
+        Ibis table of row, the id, the features, `unparsed` and the reason, null for a row that can be read.
+    """
+    rows = ibis.table({ROW: "int64", key: "string", **dict.fromkeys(features, "string")}, name="rows")
+    numeric = [name for name, feature in features.items() if feature.type is FeatureType.NUMERIC]
+    lost = [((_number(rows[name]).isnull()) & ~_is_blank(rows[name])).cast("int64") for name in numeric]
+    return rows.select(
+        rows[ROW],
+        rows[key],
+        *(_parse_feature(rows[name], feature).name(name) for name, feature in features.items()),
+        *(count.name(f"{UNPARSED} {name}") for name, count in zip(numeric, lost, strict=True)),
+        ibis.cases((_is_blank(rows[key]), f"{key} is empty")).name(REASON),
+    )
+
+
+def parse_time(text: Any, form: str) -> Any:
+    """A text column as int64 microseconds since 1970, null where it is no time of the given form."""
+    if form in UNIX_SCALES:
+        return _unix_time(text, UNIX_SCALES[form])
+    if form == AUTO:
+        return ibis.coalesce(_unix_time(text, UNIX_SCALES["unix_s"]), _iso_time(text))
+    if form == ISO:
+        return _iso_time(text)
+    return _microseconds(try_strptime(text, form))
+
+
+def _unix_time(text: Any, scale: int) -> Any:
+    # Doubles hold microseconds exactly until the year 2255.
+    microseconds = (text.try_cast("float64") * scale).round()
+    return (microseconds.abs() <= LAST_MICROSECOND).ifelse(microseconds, None).cast("int64")
+
+
+def _iso_time(text: Any) -> Any:
+    # Words such as `infinity` and `epoch` are timestamps to the engine.
+    return _microseconds(text.re_search(r"^\d").ifelse(text, None).try_cast(dt.Timestamp(timezone="UTC")))
+
+
+def _microseconds(time: Any) -> Any:
+    plain = time.cast("timestamp")
+    return plain.truncate("s").epoch_seconds().cast("int64") * 1_000_000 + plain.microsecond().cast("int64")
+
+
+def _parse_feature(text: Any, feature: Feature) -> Any:
+    if feature.type is FeatureType.NUMERIC:
+        return _number(text)
+    if feature.type is FeatureType.MULTI_CATEGORICAL:
+        parts = text.fill_null("").split(feature.separator)
+        return parts.map(lambda part: part.strip()).filter(lambda part: part != "")
+    return _is_blank(text).ifelse(None, text)
+
+
+def _number(text: Any) -> Any:
+    """A finite number, else null."""
+    number = text.try_cast("float64")
+    return (number.isnan() | number.isinf()).ifelse(None, number)
+
+
+def _is_blank(text: Any) -> Any:
+    return text.re_search(BLANK)
