@@ -44,7 +44,7 @@ class RunResult:
         artifacts: Where each step's outputs lie, by the output's name; `model/<family>` for the models.
         passed: Whether the gate opened.
         version: The version that was published, None when the gate stayed shut.
-        executed: The steps that ran, in order.
+        executed: The steps that ran, in order, and how many seconds each took.
         cached: The steps whose results were already there.
         seconds: How long it took.
         log: The file with everything that the steps wrote.
@@ -53,7 +53,7 @@ class RunResult:
     artifacts: Mapping[str, Path]
     passed: bool
     version: int | None
-    executed: tuple[str, ...]
+    executed: Mapping[str, float]
     cached: tuple[str, ...]
     seconds: float
     log: Path
@@ -92,14 +92,15 @@ class _Steps:
 
     display: Display
     log: Log
-    executed: list[str] = field(default_factory=list)
+    executed: dict[str, float] = field(default_factory=dict)
     cached: list[str] = field(default_factory=list)
     outputs: dict[str, Outputs] = field(default_factory=dict)
     running: str = ""
+    began: float = 0.0
     on_export: Callable[[str], None] = print
 
     def started(self, step: str) -> None:
-        self.running = step
+        self.running, self.began = step, time.monotonic()
         self.log.tail.clear()
         self.display.started(step)
 
@@ -107,14 +108,17 @@ class _Steps:
         self.outputs[step] = outputs
         if step == "export":
             self.on_export(read_manifest(outputs["exported"].path).content_hash)
-        (self.cached if cached else self.executed).append(step)
+        if cached:
+            self.cached.append(step)
+        else:
+            self.executed[step] = time.monotonic() - self.began
         self.running = ""
         self.display.finished(step, cached)
 
     def result(self, seconds: float, log: Path) -> RunResult:
         passed = bool(self.outputs["gate"]["Output"])
         version = int(self.outputs["promote"]["Output"]) if "promote" in self.outputs else None
-        return RunResult(self.artifacts(), passed, version, tuple(self.executed), tuple(self.cached), seconds, log)
+        return RunResult(self.artifacts(), passed, version, self.executed, tuple(self.cached), seconds, log)
 
     def artifacts(self) -> dict[str, Path]:
         found = {}

@@ -1,0 +1,176 @@
+"""Kills the training pipeline inside each step, starts it again, and compares what comes out with an unbroken run.
+
+    PYTHONPATH=. .venv/bin/python benchmarks/kill_resume.py [setting=value …]
+
+Each step is killed twice, the runner and the step's process with SIGKILL: once while it works (half-way through the
+time that it took in the unbroken run), once while it writes its output. The last line is one JSON object.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+WORK_DIR = ROOT / "var" / "kill-resume"
+RUN = """
+import json, sys
+from kuberec.config import load_config
+from pipelines.local import run
+result = run(load_config(None, sys.argv[1:]))
+artifacts = {name: str(path) for name, path in result.artifacts.items()}
+print(json.dumps({"artifacts": artifacts, "passed": result.passed, "version": result.version,
+                  "executed": dict(result.executed), "cached": result.cached}))
+"""
+POLL_SECONDS = 0.002
+PATIENCE_SECONDS = 600.0
+TEMPORARY = re.compile(r"\.(.+\.|publishing-)[0-9a-f]{32}")
+"""What an unfinished output is called."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a run printed: see `pipelines.local.RunResult`."""
+
+    artifacts: Mapping[str, str]
+    passed: bool
+    version: int | None
+    executed: Mapping[str, float]
+    cached: Sequence[str]
+
+    def hashes(self) -> dict[str, str]:
+        """Content hash by the name of each artifact that is a folder."""
+        folders = {name: Path(path) for name, path in self.artifacts.items() if Path(path).is_dir()}
+        return {
+            name: json.loads((path / "manifest.json").read_text())["content_hash"] for name, path in folders.items()
+        }
+
+    def metrics(self) -> Any:
+        """What `evaluate` measured."""
+        return json.loads((Path(self.artifacts["evaluation"]) / "metrics.json").read_text())
+
+
+class Runs:
+    """Starts runs with the same settings in one work folder.
+
+    Args:
+        work_dir: Holds the work folder and the model repository; emptied first.
+        settings: `field=value` texts.
+    """
+
+    def __init__(self, work_dir: Path, settings: Sequence[str]) -> None:
+        shutil.rmtree(work_dir, ignore_errors=True)
+        self.steps = work_dir / "run" / "steps"
+        self.repository = work_dir / "models"
+        self._settings = [*settings, f"work_dir={work_dir / 'run'}", f"repository={self.repository}"]
+
+    def finish(self) -> Finished:
+        """Run to the end."""
+        process = self._start()
+        output, _ = process.communicate()
+        if process.returncode:
+            raise RuntimeError(f"the run failed: {output}")
+        return Finished(**json.loads(output.splitlines()[-1]))
+
+    def kill_after(self, step: str, seconds: float) -> bool:
+        """Start, wait until the step has run for some seconds, kill; whether that was still inside the step."""
+        before = self._folders()
+        process = self._start()
+        folder = self._wait_for(process, step, before)
+        time.sleep(seconds)
+        return self._kill(process, folder)
+
+    def kill_while_writing(self, step: str) -> bool:
+        """Start, wait until the step writes its output, kill; whether that was still inside the step."""
+        before = self._folders()
+        process = self._start()
+        folder = self._wait_for(process, step, before)
+        while process.poll() is None and not self._is_writing(step, folder) and not _is_done(folder):
+            time.sleep(POLL_SECONDS)
+        return self._kill(process, folder)
+
+    def _start(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-c", RUN, *self._settings],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # so that the step's process dies with the runner's
+        )
+
+    def _folders(self) -> set[Path]:
+        return set(self.steps.glob("*")) if self.steps.is_dir() else set()
+
+    def _wait_for(self, process: subprocess.Popen[str], step: str, before: set[Path]) -> Path:
+        """The folder of a step of the new run, once it is there."""
+        name, _, family = step.partition(" ")
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline and process.poll() is None:
+            for run in self._folders() - before:
+                found = sorted(run.rglob(name.replace("_", "-")))
+                if found:
+                    return found[-1]
+            time.sleep(POLL_SECONDS)
+        raise RuntimeError(f"the step {step} {family} was never reached")
+
+    def _is_writing(self, step: str, folder: Path) -> bool:
+        where = self.repository if step == "promote" else folder
+        return any(TEMPORARY.fullmatch(path.name) for path in where.rglob(".*"))
+
+    def _kill(self, process: subprocess.Popen[str], folder: Path) -> bool:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        return not _is_done(folder)
+
+
+def _is_done(folder: Path) -> bool:
+    return (folder / "executor_output.json").is_file()
+
+
+def compare(unbroken: Finished, resumed: Finished) -> dict[str, bool]:
+    """What must be equal, and whether it is."""
+    mine, theirs = unbroken.hashes(), resumed.hashes()
+    return {
+        **{name: mine[name] == theirs.get(name) for name in mine},
+        "metrics": unbroken.metrics() == resumed.metrics(),
+        "verdict": unbroken.passed == resumed.passed,
+        "version": unbroken.version == resumed.version,
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    settings = sys.argv[1:]
+    unbroken = Runs(WORK_DIR / "unbroken", settings).finish()
+    runs = Runs(WORK_DIR / "killed", settings)
+    kills: dict[str, dict[str, bool]] = {}
+    for step, seconds in unbroken.executed.items():
+        kills[step] = {"working": runs.kill_after(step, seconds / 2), "writing": runs.kill_while_writing(step)}
+        print(step, kills[step], flush=True)
+    resumed = runs.finish()
+    equal = compare(unbroken, resumed)
+    again = runs.finish()
+    figures = {
+        "benchmark": "kill_resume",
+        "settings": settings,
+        "kills_inside": sum(inside for each in kills.values() for inside in each.values()),
+        "kills": kills,
+        "equal": equal,
+        "all_equal": all(equal.values()),
+        "unbroken_seconds": {step: round(seconds, 2) for step, seconds in unbroken.executed.items()},
+        "executed_when_nothing_changed": list(again.executed),
+    }
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()
