@@ -4,6 +4,7 @@ A step writes into a temporary folder beside its target; the folder gets its man
 so a killed step leaves nothing that looks finished, and a step that runs again replaces its output.
 """
 
+import errno
 import hashlib
 import json
 import shutil
@@ -104,9 +105,11 @@ def new_artifact(
         The temporary folder to write into, and the manifest to fill with `rows` and `facts`.
 
     Raises:
-        ArtifactError: A parent has no manifest.
+        ArtifactError: A parent has no manifest, a file stands where the folder shall, or the disk is full.
     """
     target = Path(target)
+    if target.is_file():
+        raise ArtifactError(f"{target} is a file; a folder is to be written there. Remove it, or name another output.")
     manifest = Manifest(kind=kind, seed=seed, packages=_package_versions())
     manifest.parents = {name: read_manifest(path).content_hash for name, path in (parents or {}).items()}
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
@@ -117,6 +120,10 @@ def new_artifact(
         manifest.content_hash = content_hash(manifest.files)
         write_json(temporary / MANIFEST, manifest.__dict__)
         _replace_folder(temporary, target)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise ArtifactError(f"{target} cannot be written: the disk is full. Free space and run again.") from error
+        raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -134,7 +141,7 @@ def read_manifest(folder: Path | str) -> Manifest:
         raise ArtifactError(
             f"{folder} is no finished artifact: it has no {MANIFEST}. Run the step that writes it, or name its output."
         ) from None
-    except (json.JSONDecodeError, TypeError) as error:
+    except (ValueError, TypeError) as error:
         raise ArtifactError(f"{path} cannot be read ({error}). Delete the folder and run its step again.") from error
 
 
@@ -151,6 +158,8 @@ def verify_artifact(folder: Path | str) -> Manifest:
             raise ArtifactError(f"{folder}: the file {name} is missing. Run the step that writes this folder again.")
         if file_hash(path) != digest:
             raise ArtifactError(f"{folder}: the file {name} was changed after it was written. Run its step again.")
+    if content_hash(manifest.files) != manifest.content_hash:
+        raise ArtifactError(f"{folder}: {MANIFEST} was changed after it was written. Run its step again.")
     return manifest
 
 

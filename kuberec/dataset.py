@@ -8,9 +8,12 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from kuberec.errors import ConfigError, SourceError
-from kuberec.schema import EVENT, ITEM, TIME, USER, VALUE, FeatureType
+from kuberec.schema import EVENT, ITEM, ITEM_INDEX, KNOWN, TIME, USER, USER_INDEX, VALUE, FeatureType
 
 DATASET_FILE = "dataset.yaml"
+
+RESERVED = (USER, ITEM, USER_INDEX, ITEM_INDEX, KNOWN)
+"""Columns of the users and items tables that no feature may be named like."""
 
 Column = str | int
 """A source column: its name in the header, or its position from 0 where the file has none."""
@@ -95,6 +98,16 @@ class Entities(Source):
             return features
         return {name: {"type": value} if isinstance(value, str) else value for name, value in features.items()}
 
+    @field_validator("features")
+    @classmethod
+    def _free_names(cls, features: dict[str, Feature]) -> dict[str, Feature]:
+        taken = set(RESERVED)
+        for name in features:
+            if name.lower() in taken:  # table engines do not tell the case of column names apart
+                raise ValueError(f"the feature name {name!r} is taken, in this or another case; name it otherwise")
+            taken.add(name.lower())
+        return features
+
 
 class Users(Entities):
     """The table of users."""
@@ -151,13 +164,15 @@ def load_dataset_spec(path: Path | str) -> DatasetSpec:
     """Read a `dataset.yaml`.
 
     Raises:
-        SourceError: The file does not exist.
+        SourceError: The file does not exist or is no text.
         ConfigError: It is no YAML, or a key is unknown or mistyped; each fault is named.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise SourceError(f"{path} does not exist. Name a dataset.yaml, or a built-in dataset.") from None
+    except (IsADirectoryError, UnicodeDecodeError) as error:
+        raise SourceError(f"{path} is no text file ({error}). Name a dataset.yaml in UTF-8.") from None
     return parse_dataset_spec(text, str(path))
 
 

@@ -6,6 +6,7 @@
     features.json           FeatureInfo by table and feature name
     users.parquet           one row a user, ordered by index, row 0 the unknown: user_id, known, features
     items.parquet           the same for items
+    titles.parquet          item_id, title: what an item is called, where the dataset names a title
     train.parquet           user_index, item_index, value, timestamp (unix microseconds), label
     validation.parquet      the same
 """
@@ -24,11 +25,11 @@ import pyarrow.parquet as pq
 
 from kuberec.artifacts import read_manifest
 from kuberec.dataset import DATASET_FILE, DatasetSpec, load_dataset_spec
-from kuberec.schema import ITEM, ITEM_INDEX, LABEL, TIME, TRAIN, USER, USER_INDEX, VALIDATION, VALUE, FeatureType
+from kuberec.schema import ITEM, ITEM_INDEX, KNOWN, LABEL, TIME, TRAIN, USER, USER_INDEX, VALIDATION, VALUE, FeatureType
 
 FEATURES_FILE = "features.json"
-KNOWN = "known"
-"""Column of the entity tables: whether the id has a positive in the training part."""
+TITLES_FILE = "titles.parquet"
+TITLE = "title"
 UNKNOWN_INDEX = 0
 
 Array = npt.NDArray[Any]

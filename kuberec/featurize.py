@@ -18,8 +18,21 @@ from kuberec.artifacts import Manifest, new_artifact, read_manifest, write_json
 from kuberec.dataset import DATASET_FILE, Entities, load_dataset_spec
 from kuberec.encoders import encode_feature, fit_feature
 from kuberec.errors import ArtifactError, DataError
-from kuberec.features import FEATURES_FILE, KNOWN, FeatureInfo
-from kuberec.schema import ITEM, ITEM_INDEX, ITEMS, LABEL, TIME, TRAIN, USER, USER_INDEX, USERS, VALIDATION, VALUE
+from kuberec.features import FEATURES_FILE, TITLE, TITLES_FILE, FeatureInfo
+from kuberec.schema import (
+    ITEM,
+    ITEM_INDEX,
+    ITEMS,
+    KNOWN,
+    LABEL,
+    TIME,
+    TRAIN,
+    USER,
+    USER_INDEX,
+    USERS,
+    VALIDATION,
+    VALUE,
+)
 from kuberec.tables import connect, materialize, read_parquet, unix_microseconds, write_parquet
 
 PARTS = (TRAIN, VALIDATION)
@@ -51,6 +64,9 @@ def featurize(split: Path | str, output: Path | str) -> Manifest:
         items, item_infos = _entities(backend, split / f"{ITEMS}.parquet", ITEM, ITEM_INDEX, spec.items, parts)
         write_parquet(users.drop(USER_INDEX), folder / f"{USERS}.parquet", order_by=[USER])
         write_parquet(items.drop(ITEM_INDEX), folder / f"{ITEMS}.parquet", order_by=[ITEM])
+        if spec.items and spec.items.title:
+            titles = read_parquet(backend, split / f"{ITEMS}.parquet").select(ITEM, **{TITLE: spec.items.title})
+            write_parquet(titles, folder / TITLES_FILE, order_by=[ITEM])
         for name, part in parts.items():
             encoded = _encoded(part, users, items)
             write_parquet(encoded, folder / f"{name}.parquet", order_by=[USER_INDEX, TIME, ITEM_INDEX, VALUE, LABEL])

@@ -17,6 +17,9 @@ USER_INDEX = "user_index"
 ITEM_INDEX = "item_index"
 """Positions in the vocabularies; 0 is the unknown, known ids start at 1."""
 
+KNOWN = "known"
+"""Whether the user or item has a positive in the training part."""
+
 ROW = "row"
 REASON = "reason"
 RAW = "raw"

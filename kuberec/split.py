@@ -23,10 +23,10 @@ from typing import Any
 
 import ibis
 
-from kuberec.artifacts import Manifest, new_artifact, write_json
+from kuberec.artifacts import Manifest, new_artifact, verify_artifact, write_json
 from kuberec.checks import checks_to_json, describe, failed
 from kuberec.dataset import DATASET_FILE, DatasetSpec, load_dataset_spec
-from kuberec.errors import ConfigError, DataError
+from kuberec.errors import ArtifactError, ConfigError, DataError
 from kuberec.labels import positive
 from kuberec.leakage import SET_ASIDE, SPLIT_FILE, check_split
 from kuberec.schema import (
@@ -128,10 +128,12 @@ def split(
     Raises:
         ConfigError: A setting is unknown or out of range.
         DataError: There is too little data for the split, or a leakage check fails.
-        ArtifactError: The input is no finished artifact.
+        ArtifactError: The input is no finished artifact, or was changed.
     """
     parameters = parse_parameters(strategy, validation_share, test_share, seed)
     validated = Path(validated)
+    if (kind := verify_artifact(validated).kind) != "validated":
+        raise ArtifactError(f"{validated} holds a {kind!r} artifact; the output of `validate` was expected.")
     with new_artifact(output, "split", parents={"validated": validated}, seed=seed) as (folder, manifest):
         spec = load_dataset_spec(validated / DATASET_FILE)
         shutil.copyfile(validated / DATASET_FILE, folder / DATASET_FILE)
