@@ -1,0 +1,203 @@
+"""Validate: rows that parse but break a rule go to quarantine; too many of them stop the pipeline."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import ibis
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from kuberec.artifacts import Manifest, new_artifact, verify_artifact, write_json, write_text
+from kuberec.data_report import render_data_report
+from kuberec.data_statistics import compute_statistics
+from kuberec.dataset import DATASET_FILE, DatasetSpec, dump_dataset_spec, load_dataset_spec
+from kuberec.errors import ConfigError, DataError
+from kuberec.quarantine import Quarantine, balance, describe_reasons, open_quarantine
+from kuberec.schema import EVENT, INTERACTION_SCHEMA, INTERACTIONS, ITEM, ITEMS, REASON, ROW, TIME, USER, USERS, VALUE
+from kuberec.sources.batches import Refused
+from kuberec.tables import connect, read_parquet
+
+STATISTICS_FILE = "statistics.json"
+REPORT_FILE = "report.html"
+FIRST_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+LAST_TIME = datetime(2100, 1, 1, tzinfo=UTC)
+"""Events lie between these; fixed, so that the same data is always judged the same."""
+MAX_BAD_SHARE = 0.01
+ORDER = (TIME, USER, ITEM, EVENT, VALUE)
+DUPLICATE_ROW = "exact duplicate of an earlier row"
+BATCH_ROWS = 1 << 18
+FILE_ROW = "file_row_number"
+
+
+def validate(dataset: Path | str, output: Path | str, *, max_bad_share: float = MAX_BAD_SHARE) -> Manifest:
+    """Check an ingested dataset against its rules and describe it.
+
+    Refused are: values outside the dataset's `value_range`, times before 1970 or after 2099, exact duplicates of an
+    interaction, and a further row of a user or item that was listed before (the first stays). An interaction whose user
+    or item is missing from a given table is fine for training, an entity without interactions as well: both are counted
+    in the statistics only. Interactions are written in the order of time, user and item; memory is bounded by the table
+    engine, which sorts on disk beyond it.
+
+    Args:
+        dataset: The output of `ingest`.
+        output: The validated folder to write.
+        max_bad_share: The greatest share of a table's rows that `ingest` and `validate` together may have refused.
+
+    Returns:
+        The manifest; its rows balance per table.
+
+    Raises:
+        ConfigError: `max_bad_share` is no share.
+        DataError: Too many rows were refused, or none is left; the worst reasons are named.
+        ArtifactError: The dataset is no finished artifact or was changed, or the disk is full.
+    """
+    if not 0 <= max_bad_share <= 1:
+        raise ConfigError(f"max_bad_share={max_bad_share} is no share; a number from 0 to 1 was expected.")
+    dataset = Path(dataset)
+    ingested = verify_artifact(dataset)
+    spec = load_dataset_spec(dataset / DATASET_FILE)
+    with new_artifact(output, "validated", parents={"dataset": dataset}, unhashed=(REPORT_FILE,)) as (folder, manifest):
+        with connect() as backend:
+            found = _validate_tables(backend, dataset, folder, spec)
+            for table, reasons in found.items():
+                rows_in = ingested.rows[table]["out"]
+                rows_out = pq.read_metadata(folder / f"{table}.parquet").num_rows
+                manifest.rows[table] = balance(rows_in, rows_out, reasons)
+            manifest.facts["reasons"] = {table: dict(sorted(reasons.items())) for table, reasons in found.items()}
+            quarantine = _judge(ingested, manifest, max_bad_share)
+            statistics = compute_statistics(backend, folder, spec, unordered=_unordered(dataset))
+        statistics["quarantine"] = quarantine
+        statistics["unparsed"] = ingested.facts.get("unparsed", {})
+        write_json(folder / STATISTICS_FILE, statistics)
+        write_text(folder / REPORT_FILE, render_data_report(spec.name, statistics))
+        write_text(folder / DATASET_FILE, dump_dataset_spec(spec))
+    return manifest
+
+
+def _validate_tables(backend: Any, dataset: Path, folder: Path, spec: DatasetSpec) -> dict[str, Counter[str]]:
+    found = {INTERACTIONS: _validate_interactions(backend, dataset, folder, spec)}
+    for name, key, entities in ((USERS, USER, spec.users), (ITEMS, ITEM, spec.items)):
+        if entities:
+            found[name] = _validate_entities(backend, dataset, folder, name, key)
+    return found
+
+
+def _validate_interactions(backend: Any, dataset: Path, folder: Path, spec: DatasetSpec) -> Counter[str]:
+    rows = _numbered(backend, dataset / f"{INTERACTIONS}.parquet")
+    judged = rows.mutate(_rule_broken(rows, spec.interactions.value_range).name(REASON))
+    good = judged.filter(judged[REASON].isnull()).drop(REASON).order_by([*ORDER, ROW])
+    with (
+        open_quarantine(folder, INTERACTIONS) as quarantine,
+        pq.ParquetWriter(folder / f"{INTERACTIONS}.parquet", INTERACTION_SCHEMA, compression="zstd") as writer,
+    ):
+        _refuse(judged, quarantine)
+        for batch, repeats in _mark_repeats(_batches(good)):
+            writer.write_table(
+                batch.filter(pa.array(~repeats)).select(INTERACTION_SCHEMA.names).cast(INTERACTION_SCHEMA)
+            )
+            quarantine.add(_refused(batch.filter(pa.array(repeats)), DUPLICATE_ROW))
+    return quarantine.reasons
+
+
+def _rule_broken(rows: Any, value_range: tuple[float, float] | None) -> Any:
+    """The rule that an interaction breaks, null for a good one."""
+    early, late = rows[TIME] < ibis.literal(FIRST_TIME), rows[TIME] >= ibis.literal(LAST_TIME)
+    cases = [(early, f"{TIME} lies before {FIRST_TIME.year}"), (late, f"{TIME} lies after {LAST_TIME.year - 1}")]
+    if value_range:
+        least, greatest = value_range
+        outside = ~rows[VALUE].between(least, greatest)
+        cases.append((outside, f"{VALUE} lies outside {least:g} to {greatest:g}"))
+    return ibis.cases(*cases)
+
+
+def _validate_entities(backend: Any, dataset: Path, folder: Path, name: str, key: str) -> Counter[str]:
+    source = dataset / f"{name}.parquet"
+    schema = pq.read_schema(source)
+    rows = _numbered(backend, source)
+    place = ibis.row_number().over(ibis.window(group_by=key, order_by=ROW))
+    judged = rows.mutate(ibis.cases((place > 0, f"{key} is listed before")).name(REASON))
+    good = judged.filter(judged[REASON].isnull()).order_by(ROW)
+    with (
+        open_quarantine(folder, name) as quarantine,
+        pq.ParquetWriter(folder / f"{name}.parquet", schema, compression="zstd") as writer,
+    ):
+        _refuse(judged, quarantine)
+        for batch in _batches(good):
+            writer.write_table(batch.select(schema.names).cast(schema))
+    return quarantine.reasons
+
+
+def _numbered(backend: Any, path: Path) -> Any:
+    """A Parquet file with the number of each row from 1."""
+    read_parquet(backend, path)
+    rows = backend.read_parquet(str(path), file_row_number=True)
+    return rows.mutate((rows[FILE_ROW] + 1).name(ROW)).drop(FILE_ROW)
+
+
+def _batches(expression: Any) -> Iterator[pa.Table]:
+    for batch in expression.to_pyarrow_batches(chunk_size=BATCH_ROWS):
+        yield pa.Table.from_batches([batch])
+
+
+def _refuse(judged: Any, quarantine: Quarantine) -> None:
+    for batch in _batches(judged.filter(judged[REASON].notnull()).order_by(ROW)):
+        for reason in sorted(pc.unique(batch[REASON]).to_pylist()):
+            quarantine.add(_refused(batch.filter(pc.equal(batch[REASON], reason)).drop_columns([REASON]), reason))
+
+
+def _refused(rows: pa.Table, reason: str) -> Iterator[Refused]:
+    for row in rows.to_pylist():
+        number = row.pop(ROW)
+        yield Refused(number, reason, json.dumps(row, ensure_ascii=False, default=str))
+
+
+def _mark_repeats(batches: Iterator[pa.Table]) -> Iterator[tuple[pa.Table, npt.NDArray[np.bool_]]]:
+    """For sorted batches, whether each row equals the one before it in everything but its number."""
+    last: pa.Table | None = None
+    for batch in batches:
+        joined = batch if last is None else pa.concat_tables([last, batch])
+        same = np.ones(len(joined) - 1, dtype=bool)
+        for name in ORDER:
+            column = joined[name].combine_chunks()
+            same &= pc.equal(column[1:], column[:-1]).to_numpy(zero_copy_only=False)
+        yield batch, same if last is not None else np.concatenate(([False], same))
+        last = batch.slice(len(batch) - 1)
+
+
+def _judge(ingested: Manifest, manifest: Manifest, max_bad_share: float) -> dict[str, Any]:
+    """What both steps refused, by table, unless it is too much."""
+    found = {}
+    for table, rows in manifest.rows.items():
+        reasons = Counter(ingested.facts["reasons"][table]) + Counter(manifest.facts["reasons"][table])
+        rows_in = ingested.rows[table]["in"]
+        refused = sum(reasons.values())
+        _refuse_table(table, rows_in, refused, reasons, max_bad_share)
+        found[table] = {"in": rows_in, "out": rows["out"], "quarantined": refused, "reasons": dict(reasons)}
+    return found
+
+
+def _refuse_table(table: str, rows_in: int, refused: int, reasons: Mapping[str, int], max_bad_share: float) -> None:
+    if refused == rows_in or refused > max_bad_share * rows_in:
+        raise DataError(
+            f"{table}: {refused} of {rows_in} rows ({refused / rows_in:.2%}) are bad, at most {max_bad_share:.2%} may "
+            f"be. The worst reasons: {describe_reasons(reasons)}. The rows lie in the ingested dataset's quarantine "
+            "or break a rule of the dataset.yaml: mend the data, or raise max_bad_share."
+        )
+
+
+def _unordered(dataset: Path) -> int:
+    """How many interactions come before their predecessor in time, in the order of the source."""
+    count, last = 0, None
+    with pq.ParquetFile(dataset / f"{INTERACTIONS}.parquet") as file:
+        for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=[TIME]):
+            times = batch.column(0).cast(pa.int64()).to_numpy()
+            count += int((np.diff(times) < 0).sum()) + int(last is not None and times[0] < last)
+            last = times[-1]
+    return count
