@@ -52,7 +52,8 @@ class Baseline:
         self.positives = _matrix(self.sequence, users, items)
         self.observed = _matrix(known, users, items)
         self.popularity = np.asarray(self.positives.sum(axis=0), dtype=np.float32).ravel()
-        self.fit(self.parameters)
+        if len(self.sequence):
+            self.fit(self.parameters)
 
     def fit(self, chosen: Parameters) -> None:
         """Learn from `self.positives` and `self.sequence`."""
