@@ -30,7 +30,7 @@ FEWEST_FILMS = 30
 """A genre with fewer films is no good example: too few are left to recommend."""
 
 
-def demo(work_dir: str = WORK_DIR, location: str = "", console: Console | None = None) -> RunResult:
+def main(work_dir: str = WORK_DIR, location: str = "", console: Console | None = None) -> RunResult:
     """Run the demonstration; everything it writes lies under `work_dir`.
 
     Args:

@@ -7,14 +7,13 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
-import fsspec
-
 from kuberec.dataset import parse_dataset_spec
+from kuberec.sources.files import join, open_filesystem
+from kuberec.sources.movielens import MOVIELENS
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("kuberec", "models", "components")
 """The packages whose code runs inside the steps."""
-DATASET_SUFFIXES = (".yaml", ".yml")
 
 
 def digest(value: Any) -> str:
@@ -39,10 +38,11 @@ def source_fingerprint(source: str, location: str = "") -> str:
 
     Raises:
         ConfigError: The `dataset.yaml` is none.
+        SourceError: A protocol is unknown.
     """
-    if source.endswith(DATASET_SUFFIXES):
+    if source not in MOVIELENS:
         return digest([stamp for uri in _described(source) for stamp in _stamps(uri)])
-    return digest(list(_stamps(location))) if location else ""
+    return digest(_stamps(location)) if location else ""
 
 
 def _is_source(path: Path) -> bool:
@@ -50,24 +50,19 @@ def _is_source(path: Path) -> bool:
 
 
 def _described(source: str) -> Iterator[str]:
-    """The specification and the sources it names; `ingest` says what is wrong when one is missing."""
+    """The specification and the sources that it names; where one is missing, `ingest` says so."""
     yield source
-    filesystem, path = fsspec.core.url_to_fs(source)
-    if not filesystem.exists(path):
+    filesystem, path = open_filesystem(source)
+    if not filesystem.isfile(path):
         return
     spec = parse_dataset_spec(filesystem.cat_file(path).decode("utf-8", errors="replace"), source)
-    parent = source.rpartition("/")[0]
     for table in (spec.interactions, spec.users, spec.items):
         if table:
-            yield _resolved(table.path, parent)
-
-
-def _resolved(path: str, parent: str) -> str:
-    return path if "://" in path or Path(path).is_absolute() or not parent else f"{parent}/{path}"
+            yield join(source.rpartition("/")[0], table.path)
 
 
 def _stamps(uri: str) -> list[tuple[str, str]]:
     """Name and fingerprint (size, time) of each file behind a path, glob, folder or URI; none where nothing is."""
-    filesystem, path = fsspec.core.url_to_fs(uri)
+    filesystem, path = open_filesystem(uri)
     names = {name for match in filesystem.glob(path) for name in filesystem.find(match)}
     return [(name, filesystem.ukey(name)) for name in sorted(names)]

@@ -25,6 +25,7 @@ from kuberec import errors
 from kuberec.artifacts import read_manifest
 from kuberec.config import RunConfig
 from kuberec.errors import ConfigError, KuberecError
+from kuberec.sources.movielens import MOVIELENS
 from pipelines.champion import RunRecord, find_champion, read_record, write_record
 from pipelines.fingerprint import ROOT, code_fingerprint, digest, source_fingerprint
 from pipelines.progress import Display, Log, last_error
@@ -33,7 +34,6 @@ from pipelines.training import training
 
 LOG_FILE = "run.log"
 TEMPORARY = "tmp"
-BUILT_IN = ("movielens-100k", "movielens-1m")
 
 
 @dataclass(frozen=True)
@@ -132,9 +132,8 @@ class _Steps:
 
 def _arguments(config: RunConfig, work_dir: Path) -> dict[str, Any]:
     """The pipeline's arguments, all but the champion; local paths become absolute."""
-    built_in = config.source in BUILT_IN
     return config.model_dump(mode="json", exclude={"work_dir"}) | {
-        "source": config.source if built_in else _absolute(config.source),
+        "source": config.source if config.source in MOVIELENS else _absolute(config.source),
         "location": _absolute(config.location),
         "revision": source_fingerprint(config.source, config.location),
         "epochs": config.epochs or 0,

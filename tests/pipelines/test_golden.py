@@ -36,15 +36,8 @@ def tasks(compiled: dict[str, Any]) -> dict[str, dict[str, Any]]:
 @pytest.mark.slow
 def test_the_compiled_pipeline_is_up_to_date(tmp_path: Path) -> None:
     output = tmp_path / "training.yaml"
-    command = [
-        Path(sys.executable).parent / "kfp",
-        "dsl",
-        "compile",
-        "--py",
-        "pipelines/training.py",
-        "--output",
-        output,
-    ]
+    kfp = str(Path(sys.executable).parent / "kfp")
+    command = [kfp, "dsl", "compile", "--py", "pipelines/training.py", "--output", str(output)]
     done = subprocess.run(
         command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
     )
