@@ -29,11 +29,11 @@ class RetrievalNetwork(keras.Model, ABC):
 
     @abstractmethod
     def encode_users(self, inputs: Inputs, training: bool = False) -> Tensor:
-        """User vectors `[B, dimension]` float32."""
+        """User vectors `[B, dimension]` float32, the last entry 1: it meets the item's bias."""
 
     @abstractmethod
     def encode_items(self, inputs: Inputs, training: bool = False) -> Tensor:
-        """Item vectors `[B, dimension]` float32; biases, if any, are one of the dimensions."""
+        """Item vectors `[B, dimension]` float32, the last entry the item's bias."""
 
     def call(self, users: Inputs, items: Inputs, training: bool = False) -> Tensor:
         """Scores `[B]` of user b with item b."""

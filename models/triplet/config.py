@@ -8,6 +8,10 @@ from kuberec.training.config import FamilyConfig
 class TripletConfig(FamilyConfig):
     """Deep triplet network: towers over ids, features and history."""
 
+    learning_rate: float = Field(0.0005, gt=0, le=10)
+    """Step size of Adam."""
+    regularization: float = Field(0.001, ge=0)
+    """Weight of the squared length of the step's user and item vectors."""
     hidden_sizes: tuple[int, ...] = (128,)
     """Widths of each tower's hidden layers; their output is added to the sum of the embeddings."""
     dropout: float = Field(0.3, ge=0, lt=1)

@@ -1,0 +1,153 @@
+"""The serving graph: raw ids in, ranked raw ids out, in stock TensorFlow operations."""
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kuberec.recommender import PADDING
+from kuberec.training.fitted import FittedModel
+
+EXCLUDED = -np.inf
+
+
+class ServingGraph(tf.Module):
+    """A fitted model as TensorFlow variables and tables; every method is called inside a signature.
+
+    Args:
+        model: The fitted model; all its vectors are computed here, once.
+    """
+
+    def __init__(self, model: FittedModel) -> None:
+        super().__init__()
+        self.item_ids = _constant(model.data.items.ids, tf.string)
+        self.user_index = _lookup(model.data.users.ids)
+        self.item_index = _lookup(model.data.items.ids)
+        self.user_vectors = _frozen(model.user_vectors)
+        self.item_vectors = _frozen(model.item_vectors)
+        self.item_directions = _frozen(model.item_directions)
+        self.personal = _frozen(model.personal)
+        self.observed_starts = _frozen(model.observed.indptr.astype(np.int64))
+        self.observed_items = _frozen(model.observed.indices.astype(np.int32))
+        self.session_weight = model.config.session_weight
+        self.sessions = _sessions(model)
+
+    def recommend(
+        self, user_id: tf.Tensor, k: tf.Tensor, exclude_item_ids: tf.Tensor, history_item_ids: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """The k best items of each user, without those observed, excluded, or in the history."""
+        user = self.user_index.lookup(user_id)
+        excluded = self._indices(exclude_item_ids, user)
+        history = self._indices(history_item_ids, user)
+        scores = tf.matmul(self._vectors(user, history), self.item_vectors, transpose_b=True)
+        scores = _without(scores, tf.concat([self._observed(user), excluded, history], axis=1))
+        return self._best(scores, k)
+
+    def score(self, user_id: tf.Tensor, item_ids: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Scores of the named items for each user; unknown items get the unknown item's score."""
+        users = tf.gather(self.user_vectors, self.user_index.lookup(user_id))
+        items = tf.gather(self.item_vectors, self.item_index.lookup(item_ids))
+        return {"scores": tf.einsum("bd,bnd->bn", users, items)}
+
+    def similar_items(self, item_id: tf.Tensor, k: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The k items nearest to each item by cosine; an empty list for an item that has no vector."""
+        item = self.item_index.lookup(item_id)
+        directions = tf.gather(self.item_directions, item)
+        scores = tf.matmul(directions, self.item_directions, transpose_b=True)
+        has_none = tf.logical_not(tf.reduce_any(directions != 0.0, axis=1, keepdims=True))
+        scores = tf.where(has_none, tf.constant(EXCLUDED, tf.float32), scores)
+        return self._best(_without(scores, item[:, None]), k)
+
+    def _vectors(self, user: tf.Tensor, history: tf.Tensor) -> tf.Tensor:
+        """User vectors `[B, dimension]`, moved towards the session where there is one."""
+        base = tf.gather(self.user_vectors, user)
+        count = tf.reduce_sum(tf.cast(history != 0, tf.float32), axis=1, keepdims=True)
+        personal = tf.gather(self.personal, user)[:, None]
+        share = tf.where(personal, count / (count + self.session_weight), tf.cast(count > 0, tf.float32))
+        vectors = self.sessions(user, history, self.item_vectors)
+        vectors = tf.concat([vectors, tf.zeros_like(vectors[:, :1])], axis=1)
+        return base + share * (vectors - base)
+
+    def _indices(self, ids: tf.Tensor, user: tf.Tensor) -> tf.Tensor:
+        """Item indices `[B, n]` of raw ids `[B, n]`, or of `[1, n]` that hold for every user."""
+        return tf.broadcast_to(self.item_index.lookup(ids), [tf.size(user), tf.shape(ids)[1]])
+
+    def _observed(self, user: tf.Tensor) -> tf.Tensor:
+        """The items each user was observed with, `[B, most]` int32, padded with 0."""
+        starts = tf.gather(self.observed_starts, user)
+        lengths = tf.gather(self.observed_starts, user + 1) - starts
+        rows = tf.RaggedTensor.from_row_lengths(_ranges(starts, lengths), lengths)
+        return tf.gather(self.observed_items, rows).to_tensor()
+
+    def _best(self, scores: tf.Tensor, k: tf.Tensor) -> dict[str, tf.Tensor]:
+        # Column 0 is the unknown item, which is never recommended.
+        best, column = tf.math.top_k(scores[:, 1:], tf.clip_by_value(k, 0, tf.shape(scores)[1] - 1))
+        ids = tf.where(tf.math.is_finite(best), tf.gather(self.item_ids, column + 1), PADDING)
+        return {"item_ids": ids, "scores": best}
+
+
+class NetworkSessions(tf.Module):
+    """Session vectors of a network with a history tower: an unknown user with known features and that history."""
+
+    def __init__(self, model: FittedModel) -> None:
+        super().__init__()
+        # A Keras model as an attribute would be saved with signatures of its own; its tower and weights are enough.
+        self.encode_users = model.network.encode_users
+        self.weights = [variable.value for variable in model.network.variables]
+        self.columns = {name: _frozen(column) for name, column in model.data.users.columns.items()}
+
+    def __call__(self, user: tf.Tensor, history: tf.Tensor, item_vectors: tf.Variable) -> tf.Tensor:
+        """`[B, dimension - 1]` of users `[B]` and histories `[B, T]`; the item vectors are not needed."""
+        del item_vectors
+        features = {name: tf.gather(column, user) for name, column in self.columns.items()}
+        return self.encode_users({"index": tf.zeros_like(user), "history": history, **features})
+
+
+class MappedSessions(tf.Module):
+    """Session vectors of a network without a history tower: `kuberec.training.sessions.SessionMap` in the graph."""
+
+    def __init__(self, model: FittedModel) -> None:
+        super().__init__()
+        assert model.session_map is not None
+        self.weights = _frozen(model.session_map.weights)
+        self.bias = _frozen(model.session_map.bias)
+
+    def __call__(self, user: tf.Tensor, history: tf.Tensor, item_vectors: tf.Variable) -> tf.Tensor:
+        """`[B, dimension - 1]` of histories `[B, T]`; the users are not needed."""
+        del user
+        mask = tf.cast(history != 0, tf.float32)[:, :, None]
+        total = tf.reduce_sum(tf.gather(item_vectors, history)[:, :, :-1] * mask, axis=1)
+        pooled = total / tf.maximum(tf.reduce_sum(mask, axis=1), 1.0)
+        return tf.matmul(pooled, self.weights) + self.bias
+
+
+def _sessions(model: FittedModel) -> tf.Module:
+    return NetworkSessions(model) if model.session_map is None else MappedSessions(model)
+
+
+def _without(scores: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
+    """The scores `[B, N]` with the named columns `[B, n]` of each row at minus infinity."""
+    rows = tf.broadcast_to(tf.range(tf.shape(columns)[0])[:, None], tf.shape(columns))
+    cells = tf.reshape(tf.stack([rows, columns], axis=-1), [-1, 2])
+    return tf.tensor_scatter_nd_update(scores, cells, tf.fill([tf.shape(cells)[0]], EXCLUDED))
+
+
+def _ranges(starts: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
+    """The positions start, start + 1, … of each row, one row after the other."""
+    return tf.ragged.range(starts, starts + lengths).flat_values
+
+
+def _lookup(ids: Any) -> tf.lookup.StaticHashTable:
+    """Raw id → index, 0 where unknown; ids may hold line breaks, so they are constants and no text file."""
+    keys = _constant(ids[1:], tf.string)
+    values = tf.range(1, len(ids), dtype=tf.int32)
+    return tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(keys, values), default_value=0)
+
+
+def _constant(values: Any, dtype: tf.DType) -> tf.Tensor:
+    return tf.constant([str(value) for value in values], dtype)
+
+
+def _frozen(values: Any) -> tf.Variable:
+    """Variables and not constants, because a graph holds at most 2 GB of constants."""
+    return tf.Variable(values, trainable=False)
