@@ -321,14 +321,19 @@ def _balance(rows: int, counts: dict[str, dict[str, Any]]) -> dict[str, int]:
 
 def _require_positives(counts: dict[str, dict[str, Any]], parameters: Parameters) -> None:
     empty = [name for name in SPLITS if not counts[name]["positives"]]
-    if empty:
-        found = ", ".join(
-            f"{name} {counts[name]['rows']} rows with {counts[name]['positives']} positives" for name in SPLITS
-        )
-        raise DataError(
-            f"Too little data for a {parameters.strategy.value} split: {' and '.join(empty)} would hold no "
-            f"positive ({found}). {HINTS[parameters.strategy]}"
-        )
+    if not empty:
+        return
+    found = ", ".join(
+        f"{name} {counts[name]['rows']} rows with {counts[name]['positives']} positives" for name in SPLITS
+    )
+    aside = counts[SET_ASIDE]["rows"]
+    repeats = (
+        f" {aside} rows were set aside; if users may take items again, set `repeat_consumption: true`." if aside else ""
+    )
+    raise DataError(
+        f"Too little data for a {parameters.strategy.value} split: {' and '.join(empty)} would hold no positive "
+        f"({found}). {HINTS[parameters.strategy]}{repeats}"
+    )
 
 
 HINTS = {
