@@ -1,8 +1,9 @@
 """The gRPC server: a thread pool around the services, and a thread that polls the repository."""
 
-import logging
 import signal
 import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -16,9 +17,8 @@ from kuberec.serving.services import Services
 
 THREADS = 16
 DRAIN_SECONDS = 10.0
+SIGNAL_SECONDS = 0.1
 HOST = "127.0.0.1"
-
-log = logging.getLogger(__name__)
 
 
 class ModelServer:
@@ -74,12 +74,6 @@ class ModelServer:
             self._poller.join()
         self.repository.close()
 
-    def serve_until_signal(self) -> None:
-        """Wait for SIGTERM or SIGINT in the main thread; the caller stops the server."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self._stopping.set())
-        self._stopping.wait()
-
     def __enter__(self) -> Self:
         """Start."""
         self.start()
@@ -103,3 +97,20 @@ class ModelServer:
     def _poll(self) -> None:
         while not self._stopping.wait(self._poll_seconds):
             self.repository.poll()
+
+
+def stop_signals() -> Callable[[], None]:
+    """From now on SIGTERM and SIGINT no longer end the process; returns a function that waits for one of them.
+
+    For the main thread only.
+    """
+    received: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _: received.append(number))
+
+    def wait() -> None:
+        # A wait without an end would sleep on when the system hands the signal to another thread.
+        while not received:
+            time.sleep(SIGNAL_SECONDS)
+
+    return wait
