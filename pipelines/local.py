@@ -6,6 +6,7 @@ a cache that can be trusted, checkpoints that outlive a kill, and an error that 
 
 import contextlib
 import fcntl
+import logging
 import os
 import shutil
 import time
@@ -150,8 +151,7 @@ def _execute(config: RunConfig, work_dir: Path, steps: _Steps, log: Log) -> None
     champion = find_champion(arguments["repository"], config.model_name, read_record(record_file))
     steps.on_export = lambda exported: write_record(record_file, RunRecord(champion, exported))
     spec, uncached = _local_form(training.pipeline_spec)
-    with _child_environment(work_dir), contextlib.redirect_stdout(log), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"kfp\.")
+    with _child_environment(work_dir), _quiet(log):
         _start_kfp(work_dir, StepCache(work_dir / "cache", code, uncached, steps))
         run_local_pipeline(spec, arguments | {"champion": champion})
 
@@ -209,6 +209,19 @@ def _only_run_in(work_dir: Path) -> Iterator[None]:
                 f"Another run is working in {work_dir}. Wait for it, or name another folder with work_dir=…"
             ) from None
         yield
+
+
+@contextlib.contextmanager
+def _quiet(log: Log) -> Iterator[None]:
+    """Send what Kubeflow Pipelines prints and logs to the log; its warnings are about settings for clusters."""
+    handler, root = logging.StreamHandler(log), logging.getLogger()
+    root.addHandler(handler)
+    try:
+        with contextlib.redirect_stdout(log), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"kfp\.")
+            yield
+    finally:
+        root.removeHandler(handler)
 
 
 @contextlib.contextmanager

@@ -71,6 +71,7 @@ def training(
             seed=seed,
             k=k,
             checkpoints=checkpoints,
+            accelerators=accelerators,
         )
         resources(model, cpu="4", memory="16G", accelerators=accelerators)
 

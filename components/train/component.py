@@ -13,6 +13,7 @@ def train(
     seed: int,
     k: int,
     checkpoints: str,
+    accelerators: int,
     model: dsl.Output[dsl.Model],
 ) -> None:
     """Fit one family, stopping early on the validation's ranking metric; resumes from checkpoints after a kill.
@@ -24,6 +25,7 @@ def train(
         seed: Seed of everything random.
         k: Length of the ranked lists that decide when to stop.
         checkpoints: Folder that outlives the step; empty to train without checkpoints.
+        accelerators: Number of GPUs that the step was given.
 
     Returns:
         model: Weights, hyperparameters and validation metrics.
@@ -32,6 +34,7 @@ def train(
 
     from kuberec.train import train
 
+    print(f"{family}: {accelerators} accelerators")
     overrides = {"epochs": int(epochs)} if epochs else {}
     folder = Path(checkpoints) if checkpoints else None
     manifest = train(

@@ -10,7 +10,7 @@ def validate(
     dataset: dsl.Input[dsl.Dataset],
     max_bad_share: float,
     validated: dsl.Output[dsl.Dataset],
-    report: dsl.Output[dsl.HTML],
+    data_report: dsl.Output[dsl.HTML],
 ) -> None:
     """Check schema, ranges, duplicates, time order and references; fail when too many rows are bad.
 
@@ -20,7 +20,7 @@ def validate(
 
     Returns:
         validated: The rows that hold, with statistics and the quarantine.
-        report: The data report.
+        data_report: Statistics and plots of the data.
     """
     import shutil
 
@@ -28,4 +28,4 @@ def validate(
 
     manifest = validate(dataset.path, validated.path, max_bad_share=max_bad_share)
     validated.metadata.update({"rows": str(manifest.rows), "content_hash": manifest.content_hash})
-    shutil.copyfile(f"{validated.path}/report.html", report.path)
+    shutil.copyfile(f"{validated.path}/report.html", data_report.path)
