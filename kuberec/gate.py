@@ -100,7 +100,7 @@ def gate(
         *_features_agree(folders["split"], folders["features"]),
         *_parity(folders["parity"]),
         *_sound_lists(figures),
-        *_quality(figures, metric, margin, Rule(rule)),
+        *quality_checks(figures, metric, margin, Rule(rule)),
     ]
     verdict = Verdict(all(check.passed for check in checks), tuple(checks))
     facts = {"passed": verdict.passed, "candidate": figures["candidate"], "metric": metric, "rule": rule}
@@ -197,7 +197,7 @@ def _sound_lists(figures: Mapping[str, Any]) -> list[Check]:
     return [Check("sound lists", faults["observed"] == faults["repeated"] == 0, reason)]
 
 
-def _quality(figures: Mapping[str, Any], metric: str, margin: float, rule: Rule) -> list[Check]:
+def quality_checks(figures: Mapping[str, Any], metric: str, margin: float, rule: Rule) -> list[Check]:
     """The candidate against popularity (rule `level`), the best baseline and the champion."""
     users = figures["slices"][ALL]["users"]
     enough = f"{users} test users; an interval needs at least {LEAST_USERS}"
@@ -221,7 +221,7 @@ def _against(figures: Mapping[str, Any], rival: str | None, name: str, metric: s
     candidate, lead = figures["candidate"], figures["differences"][rival][ALL][metric]
     own, other = (figures["recommenders"][who]["slices"][ALL][metric]["mean"] for who in (candidate, rival))
     passed = lead["low"] > margin if rule is Rule.BETTER else lead["high"] >= -margin
-    asked = f"low end above {margin:g}" if rule is Rule.BETTER else f"high end not below {-margin:g}"
+    asked = f"low end above {margin:g}" if rule is Rule.BETTER else f"high end not below {0 - margin:g}"
     reason = (
         f"{candidate} {own:.4f} against {rival} {other:.4f}: {lead_text(lead, metric)}; the rule asks for a {asked}, "
         f"which {'holds' if passed else 'does not hold'}"
