@@ -19,7 +19,6 @@ from kuberec.evaluate import evaluate
 from kuberec.gate import Rule, Verdict, gate, quality_checks
 from tests.kuberec.conftest import Run
 
-
 Leads = dict[str, tuple[float, float]]
 
 
