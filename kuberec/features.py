@@ -25,7 +25,22 @@ import pyarrow.parquet as pq
 
 from kuberec.artifacts import read_manifest
 from kuberec.dataset import DATASET_FILE, DatasetSpec, load_dataset_spec
-from kuberec.schema import ITEM, ITEM_INDEX, KNOWN, LABEL, TIME, TRAIN, USER, USER_INDEX, VALIDATION, VALUE, FeatureType
+from kuberec.errors import ArtifactError
+from kuberec.schema import (
+    ITEM,
+    ITEM_INDEX,
+    ITEMS,
+    KNOWN,
+    LABEL,
+    TIME,
+    TRAIN,
+    USER,
+    USER_INDEX,
+    USERS,
+    VALIDATION,
+    VALUE,
+    FeatureType,
+)
 
 FEATURES_FILE = "features.json"
 TITLES_FILE = "titles.parquet"
@@ -143,19 +158,24 @@ def load_features(folder: Path | str) -> Features:
     """Read the output of `featurize`.
 
     Raises:
-        ArtifactError: The folder is no finished artifact.
+        ArtifactError: The folder is no finished features artifact, or a file of it cannot be read.
     """
     folder = Path(folder)
     manifest = read_manifest(folder)
-    infos = json.loads((folder / FEATURES_FILE).read_text(encoding="utf-8"))
-    return Features(
-        spec=load_dataset_spec(folder / DATASET_FILE),
-        users=_read_entities(folder / "users.parquet", USER, infos["users"]),
-        items=_read_entities(folder / "items.parquet", ITEM, infos["items"]),
-        train=_read_interactions(folder / f"{TRAIN}.parquet"),
-        validation=_read_interactions(folder / f"{VALIDATION}.parquet"),
-        content_hash=manifest.content_hash,
-    )
+    if manifest.kind != "features":
+        raise ArtifactError(f"{folder} holds a {manifest.kind!r} artifact; the output of `featurize` was expected.")
+    try:
+        infos = json.loads((folder / FEATURES_FILE).read_text(encoding="utf-8"))
+        return Features(
+            spec=load_dataset_spec(folder / DATASET_FILE),
+            users=_read_entities(folder / f"{USERS}.parquet", USER, infos[USERS]),
+            items=_read_entities(folder / f"{ITEMS}.parquet", ITEM, infos[ITEMS]),
+            train=_read_interactions(folder / f"{TRAIN}.parquet"),
+            validation=_read_interactions(folder / f"{VALIDATION}.parquet"),
+            content_hash=manifest.content_hash,
+        )
+    except (OSError, pa.ArrowException, ValueError, KeyError) as error:
+        raise ArtifactError(f"{folder} cannot be read ({error}). Run `featurize` again.") from error
 
 
 def _read_entities(path: Path, key: str, infos: Mapping[str, Mapping[str, Any]]) -> EntityTable:
