@@ -41,7 +41,7 @@ class Feature(Strict):
     """Categorical, multi-categorical, numeric or text."""
     column: Column | None = None
     """The source column; the feature's own name when absent."""
-    separator: str = "|"
+    separator: Annotated[str, Field(min_length=1)] = "|"
     """What stands between the values of a multi-categorical feature."""
 
 
@@ -80,7 +80,7 @@ class Interactions(Source):
     @field_validator("value_range")
     @classmethod
     def _ordered_range(cls, bounds: tuple[float, float] | None) -> tuple[float, float] | None:
-        if bounds and bounds[0] >= bounds[1]:
+        if bounds and not bounds[0] < bounds[1]:
             raise ValueError(f"the least value {bounds[0]} must lie below the greatest, {bounds[1]}")
         return bounds
 
@@ -139,9 +139,9 @@ class Items(Entities):
 class Positive(Strict):
     """Which interactions count as liked; every one does when nothing is set."""
 
-    min_value: float | None = None
+    min_value: Annotated[float, Field(allow_inf_nan=False)] | None = None
     """The least `value` of a positive."""
-    event_types: tuple[str, ...] | None = None
+    event_types: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     """The event types that are positives."""
 
 
