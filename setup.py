@@ -19,7 +19,7 @@ setup(
     packages=packages(),
     package_data={"": ["*.yaml", "*.html", "*.md", "*.css"]},
     install_requires=[
-        "duckdb>=1.4,<2",
+        "duckdb>=1.4,<1.5",
         "fsspec>=2025.5",
         "grpcio>=1.70",
         "ibis-framework[duckdb]>=11",
