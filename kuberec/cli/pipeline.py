@@ -57,14 +57,18 @@ def run(
         raise typer.Exit(1)
 
 
-def demo() -> None:
+def demo(
+    work_dir: Annotated[str, typer.Option(help="Folder for everything it writes.")] = "var/demo",
+    location: Annotated[str, typer.Option(help="Folder that already holds MovieLens-100K; empty to fetch it.")] = "",
+) -> None:
     """Show everything once on MovieLens-100K: train, judge, serve, ask. Takes a few minutes.
 
     \b
     Examples:
       kuberec demo
+      kuberec demo --location ~/ml-100k
     """
-    _pipelines("demo").main()
+    _pipelines("demo").main(work_dir=work_dir, location=location)
 
 
 def _pipelines(module: str) -> Any:

@@ -6,10 +6,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kuberec.errors import SourceError
+from kuberec.features import TITLE, TITLES_FILE
 from kuberec.schema import ITEM
 
-TITLE = "title"
-TITLES_FILE = Path("assets.extra") / "titles.parquet"
+EXTRA = "assets.extra"
 
 
 def read_titles(path: Path) -> dict[str, str]:
@@ -34,5 +34,5 @@ def read_titles(path: Path) -> dict[str, str]:
 
 def titles_of_version(repository: Path, model: str, version: int) -> dict[str, str]:
     """The titles that a version of a local repository brought along; none where it has none."""
-    file = repository / model / str(version) / TITLES_FILE
+    file = repository / model / str(version) / EXTRA / TITLES_FILE
     return read_titles(file) if file.is_file() else {}

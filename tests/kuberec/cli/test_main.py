@@ -81,12 +81,11 @@ def test_a_traceback_is_shown_only_when_asked_for(kuberec: Kuberec, tmp_path: Pa
 
 
 def test_an_interrupt_is_exit_code_130_without_a_traceback(tmp_path: Path) -> None:
-    source = tmp_path / "dataset.yaml"
-    os.mkfifo(source)
-    words = [PROGRAM, "ingest", str(source), "-o", str(tmp_path / "dataset")]
-    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process, source.open("w"):
+    config = tmp_path / "run.yaml"
+    os.mkfifo(config)
+    words = [PROGRAM, "run", "--config", str(config)]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process, config.open("w"):
         # Opening the pipe waited until the other side reads: now it hangs in the middle of its work.
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert err == "Interrupted.\n"
+    assert (process.returncode, err) == (130, "Interrupted.\n")
