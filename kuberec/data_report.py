@@ -25,7 +25,7 @@ STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
-MOST_TIME_LABELS = 8
+MOST_LABELS = 6
 DEGREES = ("min", "p25", "median", "p75", "p90", "p99", "max", "mean")
 
 Statistics = Mapping[str, Any]
@@ -99,7 +99,7 @@ def _draw_timeline(figure: Figure, statistics: Statistics) -> None:
     axes = figure.subplots()
     places = range(len(timeline["start"]))
     axes.bar(places, timeline["rows"], width=1.0, color=COLOUR, edgecolor="white", linewidth=0.3)
-    step = -(-len(places) // MOST_TIME_LABELS)
+    step = -(-len(places) // MOST_LABELS)
     length = len("2000-01-01T00:00") if timeline["unit"] == "hour" else len("2000-01-01")
     axes.set_xticks(places[::step], [start[:length].replace("T", " ") for start in timeline["start"][::step]])
     _finish(axes, "interactions", axis="y")
@@ -118,7 +118,7 @@ def _draw_values(figure: Figure, statistics: Statistics) -> None:
     axes = figure.subplots()
     labels = statistics["values"]["label"]
     axes.bar(labels, statistics["values"]["rows"], color=COLOUR, width=0.8)
-    if len(labels) > MOST_TIME_LABELS:
+    if len(labels) > 2 * MOST_LABELS:
         axes.tick_params(axis="x", rotation=60)
     axes.set_xlabel("value")
     _finish(axes, "interactions", axis="y")
@@ -126,12 +126,12 @@ def _draw_values(figure: Figure, statistics: Statistics) -> None:
 
 def _draw_degrees(figure: Figure, statistics: Statistics) -> None:
     quantiles = [name for name in DEGREES if name != "mean"]
-    for axes, (part, one) in zip(figure.subplots(1, 2), (("per_user", "user"), ("per_item", "item")), strict=True):
+    for axes, (part, one) in zip(figure.subplots(1, 2), (("per_user", "a user"), ("per_item", "an item")), strict=True):
         values = [statistics[part][name] for name in quantiles]
         axes.bar(quantiles, values, color=COLOUR, width=0.8)
         axes.set_yscale("log")
         axes.set_ylim(bottom=0.8)
-        axes.set_title(f"interactions of a {one}", fontsize=9)
+        axes.set_title(f"interactions of {one}", fontsize=9)
         for place, value in enumerate(values):
             axes.annotate(f"{value:,}", (place, value), ha="center", va="bottom", fontsize=7)
         axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))

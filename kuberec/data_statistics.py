@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from kuberec.dataset import DatasetSpec, Feature
 from kuberec.labels import positive
-from kuberec.schema import EVENT, INTERACTIONS, ITEM, ITEMS, TIME, USER, USERS, VALUE, FeatureType
+from kuberec.schema import EVENT, INTERACTIONS, ITEM, ITEMS, LABEL, TIME, USER, USERS, VALUE, FeatureType
 from kuberec.tables import read_parquet
 
 Array = npt.NDArray[Any]
@@ -65,10 +65,11 @@ def compute_statistics(backend: Any, folder: Path, spec: DatasetSpec, unordered:
 
 
 def _overview(interactions: Any, spec: DatasetSpec) -> dict[str, Any]:
+    labelled = interactions.mutate(positive(interactions, spec.positive).name(LABEL))
     row = _rows(
-        interactions.aggregate(
-            rows=interactions.count(),
-            positives=positive(interactions, spec.positive).cast("int64").sum(),
+        labelled.aggregate(
+            rows=labelled.count(),
+            positives=labelled[LABEL].sum(),
             first=interactions[TIME].min().cast("timestamp").strftime("%Y-%m-%dT%H:%M:%SZ"),
             last=interactions[TIME].max().cast("timestamp").strftime("%Y-%m-%dT%H:%M:%SZ"),
             least=interactions[VALUE].min(),

@@ -101,7 +101,8 @@ def ingest(source: str, output: Path | str, *, location: str = "", cache_dir: Pa
             Console(stderr=True).print(f"Licence of {spec.name}: {spec.licence}", style="yellow", markup=False)
         folder, manifest = stack.enter_context(new_artifact(output, "dataset"))
         backend = stack.enter_context(connect())
-        backend.raw_sql("SET GLOBAL TimeZone = 'UTC'")
+        backend.raw_sql("SET GLOBAL TimeZone = 'UTC'")  # for every cursor, not this one only
+        backend.raw_sql("SET threads = 1")  # each batch has a thread already
         for plan in _plans(spec):
             tally = _ingest_table(plan, base, folder, backend.con.cursor)
             manifest.rows[plan.name] = balance(tally.rows_in, tally.rows_out, tally.reasons)

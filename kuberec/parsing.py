@@ -45,10 +45,10 @@ def parse_interactions(spec: Interactions) -> Any:
         (_is_blank(rows[USER]), f"{USER} is empty"),
         (_is_blank(rows[ITEM]), f"{ITEM} is empty"),
         (_is_blank(rows[EVENT]), f"{EVENT} is empty"),
-        (_is_blank(rows[VALUE]), f"{VALUE} is empty"),
-        (rows[VALUE].notnull() & number.isnull(), f"{VALUE} is no number"),
+        (number.isnull() & _is_blank(rows[VALUE]), f"{VALUE} is empty"),
+        (number.isnull() & rows[VALUE].notnull(), f"{VALUE} is no number"),
         (number.isnan() | number.isinf(), f"{VALUE} is not finite"),
-        (_is_blank(rows[TIME]), f"{TIME} is empty"),
+        (time.isnull() & _is_blank(rows[TIME]), f"{TIME} is empty"),
         (time.isnull(), f"{TIME} cannot be read as {spec.timestamp_format}"),
     )
     return rows.select(
@@ -88,7 +88,9 @@ def parse_time(text: Any, form: str) -> Any:
     if form in UNIX_SCALES:
         return _unix_time(text, UNIX_SCALES[form])
     if form == AUTO:
-        return ibis.coalesce(_unix_time(text, UNIX_SCALES["unix_s"]), _iso_time(text))
+        unix = _unix_time(text, UNIX_SCALES["unix_s"])
+        # Not coalesce: DuckDB evaluates all its arguments on all rows here, five times slower.
+        return unix.notnull().ifelse(unix, _iso_time(text))
     if form == ISO:
         return _iso_time(text)
     return _microseconds(try_strptime(text, form))
@@ -96,8 +98,8 @@ def parse_time(text: Any, form: str) -> Any:
 
 def _unix_time(text: Any, scale: int) -> Any:
     # Doubles hold microseconds exactly until the year 2255.
-    microseconds = (text.try_cast("float64") * scale).round()
-    return (microseconds.abs() <= LAST_MICROSECOND).ifelse(microseconds, None).cast("int64")
+    microseconds = text.try_cast("float64") * scale
+    return (microseconds.abs() <= LAST_MICROSECOND).ifelse(microseconds, None).round()
 
 
 def _iso_time(text: Any) -> Any:

@@ -7,6 +7,7 @@ to the parser; each other line keeps its number and its reason.
 
 import codecs
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,6 +20,7 @@ Array = npt.NDArray[Any]
 NEWLINE, CARRIAGE_RETURN, QUOTE, NUL = 10, 13, 34, 0
 MOST_RECORD_BYTES = 1 << 20
 """A quoted field that is still open after this many bytes counts as never closed."""
+DECODED_BYTES = 1 << 16
 
 BLANK = "blank line"
 BROKEN_QUOTES = "quotes are broken"
@@ -143,9 +145,9 @@ def split_records(text: bytes, dialect: Dialect, final: bool) -> Records:
         final: Whether nothing follows, so that an open quote stays open.
 
     Returns:
-        The records and refused lines. A record of several lines counts only when it is well-formed and has the right
-        number of fields; otherwise its first line alone is refused, and reading goes on with the next line, so that
-        one stray quote cannot swallow good rows.
+        The records and refused lines. A record of several lines counts only when it is well-formed, has the right
+        number of fields, and its first and last line are no rows by themselves; otherwise its first line alone is
+        refused, and reading goes on with the next line, so that one stray quote cannot swallow good rows.
     """
     buffer = np.frombuffer(text, dtype=np.uint8)
     ends = np.flatnonzero(buffer == NEWLINE) + 1
@@ -177,22 +179,34 @@ def _read_special_lines(
     inner: list[int] = []
     free = 0
     line_ends = ends.copy()
-    for line in _special_lines(text, buffer, ends, dialect).tolist():
+    for line in _special_lines(text, buffer, line_ends, dialect).tolist():
         if line < free:
             continue
         start = int(starts[line])
         whole = dialect.record.match(text, start)
-        if whole:
+        last = int(np.searchsorted(line_ends, whole.end())) if whole else line
+        if whole and not (last > line and _swallows(text, starts, line_ends, line, last, dialect)):
             reasons.pop(line, None)
-            last = int(np.searchsorted(line_ends, whole.end()))
             ends[line] = whole.end()
             inner.extend(range(line + 1, last + 1))
             free = last + 1
-        elif not final and len(text) - start < MOST_RECORD_BYTES and dialect.open_record.match(text, start):
+        elif (
+            whole is None
+            and not final
+            and len(text) - start < MOST_RECORD_BYTES
+            and dialect.open_record.match(text, start)
+        ):
             return np.asarray(inner, dtype=np.int64), start
         else:
             reasons[line] = _why_broken(text, start, int(line_ends[line]), dialect)
     return np.asarray(inner, dtype=np.int64), len(text)
+
+
+def _swallows(text: bytes, starts: Array, ends: Array, line: int, last: int, dialect: Dialect) -> bool:
+    """Whether a record of several lines is rather a stray quote: its first and its last line are rows by themselves."""
+    delimiters = text.count(dialect.delimiter, int(starts[line]), int(ends[line]))
+    alone = dialect.record.fullmatch(text, int(starts[last]), int(ends[last]))
+    return bool(dialect.fields > 1 and delimiters == dialect.fields - 1 and alone)
 
 
 def _special_lines(text: bytes, buffer: Array, ends: Array, dialect: Dialect) -> Array:
@@ -225,21 +239,25 @@ def _without(
 
 def _refuse_unreadable(text: bytes, buffer: Array, starts: Array, ends: Array, reasons: dict[int, str]) -> None:
     if not text.isascii():
-        view, offset = memoryview(text), 0
-        while offset < len(text):
-            try:
-                codecs.utf_8_decode(view[offset:], "strict", True)
-                break
-            except UnicodeDecodeError as error:
-                place = offset + error.start
-            line = int(np.searchsorted(ends, place, side="right"))
-            if line >= len(ends):
-                break
+        for line in _undecodable_lines(text, ends):
             reasons[line] = NOT_TEXT
-            offset = int(ends[line])
     if b"\0" in text:
         lines = np.unique(np.searchsorted(ends, np.flatnonzero(buffer == NUL), side="right"))
         reasons.update({int(line): HOLDS_NUL for line in lines if line < len(ends)})
+
+
+def _undecodable_lines(text: bytes, ends: Array) -> Iterator[int]:
+    """The lines that are no UTF-8; decoded a piece at a time, which keeps the decoded text in the processor's cache."""
+    view, offset, whole = memoryview(text), 0, int(ends[-1])
+    while offset < whole:
+        end = int(ends[min(len(ends) - 1, np.searchsorted(ends, offset + DECODED_BYTES))])
+        try:
+            codecs.utf_8_decode(view[offset:end], "strict", True)
+            offset = end
+        except UnicodeDecodeError as error:
+            line = int(np.searchsorted(ends, offset + error.start, side="right"))
+            yield line
+            offset = int(ends[line])
 
 
 def _refuse_blank(buffer: Array, starts: Array, ends: Array, reasons: dict[int, str]) -> None:
