@@ -12,11 +12,14 @@ import json
 import os
 import re
 import shutil
+import socket
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+import psutil
 
 from kuberec.artifacts import MANIFEST, read_manifest, verify_artifact
 from kuberec.errors import ArtifactError, ServingError
@@ -27,6 +30,7 @@ EXPORT = "export"
 """Kind of an export's manifest, and the name it has among a verdict's parents."""
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_PUBLISHING = ".publishing-"
 _EXISTS = (errno.EEXIST, errno.ENOTEMPTY)
 
 
@@ -89,7 +93,8 @@ def published_versions(folder: Path) -> dict[int, Path]:
 
 
 def _publish(export: Path, verdict: Path, folder: Path, content: str) -> int:
-    temporary = folder / f".publishing-{uuid.uuid4().hex}"
+    _remove_abandoned(folder)
+    temporary = folder / f"{_PUBLISHING}{uuid.uuid4().hex}-{os.getpid()}@{socket.gethostname()}"
     try:
         while True:
             versions = published_versions(folder)
@@ -103,6 +108,14 @@ def _publish(export: Path, verdict: Path, folder: Path, content: str) -> int:
                 return latest + 1
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Delete what promotions of this machine left behind when they were killed."""
+    for path in folder.glob(f"{_PUBLISHING}*-*@{socket.gethostname()}"):
+        process = path.name.partition("@")[0].rpartition("-")[2]
+        if process.isdecimal() and not psutil.pid_exists(int(process)):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _renamed(source: Path, target: Path) -> bool:

@@ -1,5 +1,8 @@
 import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -172,3 +175,14 @@ def test_a_failure_while_copying_leaves_nothing_behind(tmp_path: Path, export: P
         with pytest.raises(ServingError, match="Nothing was published"):
             promote(export, verdict, tmp_path / "models", "m")
     assert list((tmp_path / "models" / "m").iterdir()) == []
+
+
+def test_what_a_killed_promotion_left_is_removed(tmp_path: Path, export: Path, verdict: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", "pass"]) as gone:
+        gone.wait()
+    host = socket.gethostname()
+    alive = [f".publishing-a-{os.getpid()}@{host}", f".publishing-a-{gone.pid}@another-{host}", ".other"]
+    for name in (f".publishing-a-{gone.pid}@{host}", *alive):
+        (tmp_path / "models" / "m" / name / "variables").mkdir(parents=True)
+    assert promote(export, verdict, tmp_path / "models", "m") == 1
+    assert {path.name for path in (tmp_path / "models" / "m").iterdir()} == {"1", *alive}
