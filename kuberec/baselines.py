@@ -153,7 +153,7 @@ class EASE(Baseline):
 
     name = "ease"
     grid: tuple[Parameters, ...] = tuple(
-        {"regularization": value} for value in (50.0, 100.0, 200.0, 400.0, 800.0, 1600.0)
+        {"regularization": value} for value in (100.0, 250.0, 600.0, 1500.0)
     )
     most_items = 10_000
 
