@@ -1,7 +1,7 @@
 """What a verb prints: JSON for machines, a small table for people."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from kuberec.artifacts import Manifest
 
 HASH_LENGTH = 12
+
+Row = Sequence[tuple[str, str]]
+"""The cells of a line: text and style."""
 
 
 def print_json(value: Any) -> None:
@@ -30,31 +33,33 @@ def print_manifest(manifest: "Manifest", folder: Path, as_json: bool) -> None:
 
 def print_facts(title: str, facts: Mapping[str, Any]) -> None:
     """Show named values, nested ones with a dot between the names."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table.grid(padding=(0, 2))
-    for name, value in _flat(facts):
-        table.add_row(Text(name, "dim"), Text(value))
-    console = Console()
-    console.print(Text(title, "bold"))
-    console.print(table)
+    print_rows(title, [[(name, "dim"), (value, "")] for name, value in _flat(facts)])
 
 
-def print_checks(title: str, checks: list[dict[str, Any]]) -> None:
+def print_checks(title: str, checks: Iterable[Mapping[str, Any]]) -> None:
     """Show checks with their reasons, failed ones marked."""
+    rows: list[Row] = []
+    for check in checks:
+        mark = ("passed", "green") if check["passed"] else ("FAILED", "bold red")
+        rows.append([mark, (check["name"], ""), (check["reason"], "dim")])
+    print_rows(title, rows)
+
+
+def print_rows(title: str, rows: Sequence[Row]) -> None:
+    """Show rows of (text, style) cells, columns aligned, nothing cut: lines may be copied or piped."""
+    from rich.cells import cell_len
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table.grid(padding=(0, 2))
-    for check in checks:
-        mark = Text("passed", "green") if check["passed"] else Text("FAILED", "bold red")
-        table.add_row(mark, Text(check["name"]), Text(check["reason"], "dim"))
     console = Console()
-    console.print(Text(title, "bold"))
-    console.print(table)
+    console.print(Text(title, "bold"), soft_wrap=True)
+    widths = [max(cell_len(text) for text, _ in column) for column in zip(*rows, strict=True)]
+    for row in rows:
+        line = Text()
+        for (text, style), width in zip(row, widths, strict=True):
+            line.append(text, style).append(" " * (width - cell_len(text) + 2))
+        line.rstrip()
+        console.print(line, soft_wrap=True)
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

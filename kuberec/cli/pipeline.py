@@ -1,6 +1,7 @@
 """The verbs that do everything at once: run and demo."""
 
 import importlib
+import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,8 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from kuberec.cli.options import Json
-from kuberec.cli.output import print_facts, print_json
+from kuberec.cli.output import print_checks, print_facts, print_json
 
+SHOWN = ("data_report", "report", "verdict", "exported")
+VERDICT_FILE = "verdict.json"
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -51,8 +54,7 @@ def run(
     if as_json:
         print_json(facts)
     else:
-        title = f"{loaded.model_name} version {result.version} is published" if result.passed else "The gate stays shut"
-        print_facts(title, facts)
+        _print_result(loaded.model_name, loaded.repository, result)
     if not result.passed:
         raise typer.Exit(1)
 
@@ -69,6 +71,18 @@ def demo(
       kuberec demo --location ~/ml-100k
     """
     _pipelines("demo").main(work_dir=work_dir, location=location)
+
+
+def _print_result(model: str, repository: str, result: Any) -> None:
+    checks = json.loads((result.artifacts["verdict"] / VERDICT_FILE).read_text(encoding="utf-8"))["checks"]
+    failed = [check for check in checks if not check["passed"]]
+    if result.passed:
+        print_facts(f"{model} version {result.version} is published", {"serve": f"kuberec serve -r {repository}"})
+    else:
+        print_checks("The gate stays shut; nothing was published", failed)
+    steps = f"{len(result.executed)} ran, {len(result.cached)} from the cache, {result.seconds:.0f} s"
+    paths = {name: str(result.artifacts[name]) for name in SHOWN if name in result.artifacts}
+    print_facts("", {"steps": steps, **paths, "log": str(result.log)})
 
 
 def _pipelines(module: str) -> Any:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from kuberec.cli.options import MODEL_NAME, REPOSITORY, Json, ModelName, Repository
-from kuberec.cli.output import print_json
+from kuberec.cli.output import print_json, print_rows
 
 PORT = 8500
 TARGET = f"localhost:{PORT}"
@@ -80,23 +80,12 @@ def recommend(
     if as_json:
         print_json({"model": model, "version": answer.version, "user_id": user, "items": rows})
     else:
-        _print_ranking(f"{model} version {answer.version} for user {user}", rows)
+        ranking = [
+            [(f"{rank:>3}", "dim"), (row["title"] or row["item_id"], ""), (f"{row['score']:.3f}", "dim")]
+            for rank, row in enumerate(rows, start=1)
+        ]
+        print_rows(f"{model} version {answer.version} for user {user}", ranking)
 
 
 def _split_ids(texts: Iterable[str] | None) -> list[str]:
     return [item.strip() for text in texts or () for item in text.split(",") if item.strip()]
-
-
-def _print_ranking(title: str, rows: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table.grid(padding=(0, 2))
-    for rank, row in enumerate(rows, start=1):
-        table.add_row(
-            Text(f"{rank:>3}", "dim"), Text(str(row["title"] or row["item_id"])), Text(f"{row['score']:.3f}", "dim")
-        )
-    console = Console()
-    console.print(Text(title, "bold"))
-    console.print(table)

@@ -1,11 +1,14 @@
 """Each step's verb calls the library function of its name and shows what it gave."""
 
+import importlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kuberec.artifacts import new_artifact, read_manifest, write_json
+from kuberec.config import RunConfig
 from tests.kuberec.cli.conftest import Kuberec
 
 SPEC = """
@@ -107,3 +110,29 @@ def test_wrong_settings_of_a_run(kuberec: Kuberec, words: list[str], code: int, 
     run = kuberec("run", *words)
     assert run.code == code
     assert message in run.err
+
+
+@pytest.mark.parametrize("passed", [True, False])
+def test_run_tells_what_came_of_it(
+    kuberec: Kuberec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, passed: bool
+) -> None:
+    # The pipeline itself is tested in tests/pipelines; here only what the verb makes of its settings and its result.
+    local = importlib.import_module("pipelines.local")
+    verdict = make_verdict(tmp_path / "verdict", make_export(tmp_path / "export"), passed)
+    seeds = []
+
+    def pipeline(config: RunConfig) -> Any:
+        seeds.append(config.seed)
+        artifacts = {"verdict": verdict, "exported": tmp_path / "export"}
+        return local.RunResult(artifacts, passed, 3 if passed else None, ("gate",), ("ingest",), 1.5, tmp_path / "log")
+
+    monkeypatch.setattr(local, "run", pipeline)
+    shown = kuberec("run", "--set", "seed=7", "--set", "model_name=films")
+    told = kuberec("run", "--json")
+    assert seeds == [7, 0]
+    assert shown.code == told.code == (0 if passed else 1)
+    assert ("films version 3 is published" in shown.out) is passed
+    assert ("FAILED  ndcg@10  by 0.01" in shown.out) is not passed
+    answer = json.loads(told.out)
+    assert (answer["passed"], answer["executed"], answer["cached"]) == (passed, ["gate"], ["ingest"])
+    assert answer["artifacts"]["verdict"] == str(verdict)
