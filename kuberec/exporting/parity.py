@@ -88,7 +88,7 @@ def compare_rankings(ours: Recommendations, theirs: Recommendations) -> str:
             f"{int(away.sum())} of {away.size} scores differ by more than {TOLERANCE:g}; the first in list {row} "
             f"at rank {rank + 1}: {theirs.scores[row, rank]:.6f} and not {ours.scores[row, rank]:.6f}"
         )
-    moved = (ours.item_ids != theirs.item_ids) & ~_tied(ours.scores)
+    moved = (ours.item_ids != theirs.item_ids) & ~_interchangeable(ours, theirs.item_ids)
     if moved.any():
         row, rank = np.argwhere(moved)[0]
         return (
@@ -223,13 +223,16 @@ def _close(ours: Array, theirs: Array) -> Array:
     return np.asarray(near | (ours == theirs))
 
 
-def _tied(scores: Array) -> Array:
-    """Where a score equals its neighbour's within the tolerance, the list's end included."""
-    if not scores.shape[1]:
-        return np.zeros(scores.shape, dtype=bool)
-    same = _close(scores[:, 1:], scores[:, :-1])
-    edge = np.zeros((len(scores), 1), dtype=bool)
-    return np.asarray(np.concatenate([edge, same], axis=1) | np.concatenate([same, edge], axis=1))
+def _interchangeable(ours: Recommendations, ids: Array) -> Array:
+    """Where the item that stands at a rank has, by our own scores, the score of that rank: `[rows, k]` bool.
+
+    An item that our list does not hold can only be one that ties with its last.
+    """
+    own = np.empty(ids.shape, dtype=np.float32)
+    for row, (named, scores) in enumerate(zip(ours.item_ids, ours.scores, strict=True)):
+        score_of = dict(zip(named, scores, strict=True))
+        own[row] = [score_of.get(item, scores[-1]) for item in ids[row]]
+    return _close(ours.scores, own)
 
 
 def _check(name: str, difference: str, agreement: str) -> Check:

@@ -91,12 +91,15 @@ class TrainingRun:
         checkpoints: Folder that survives a killed run, or None to start anew each time.
         logs: Folder for TensorBoard, or None.
         k: Cutoff of the validation metric NDCG@k.
+        checkpoint_seconds: Least time between two checkpoints of a phase; a killed run loses no more than this and the
+            pass it was in.
     """
 
     seed: int = 0
     checkpoints: Path | None = None
     logs: Path | None = None
     k: int = 10
+    checkpoint_seconds: float = 5.0
 
 
 def parse_config(config: type[Config], overrides: Mapping[str, Any]) -> Config:

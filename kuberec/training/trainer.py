@@ -25,7 +25,6 @@ from kuberec.training.loop import TrainingLoop, build
 from kuberec.training.sessions import SessionMap
 from kuberec.training.validation import Validation
 
-CHECKPOINT_SECONDS = 5.0
 SEARCH = "search"
 REFIT = "refit"
 
@@ -60,10 +59,10 @@ def fit(family: Family, config: FamilyConfig, features: Features, run: TrainingR
         ModelError: The loss became infinite or NaN.
     """
     checkpoints = Checkpoints(run.checkpoints and run.checkpoints / _key(family, config, features, run))
-    search = _Phase(family, config, features, features.train, run, checkpoints)
+    search = Phase(family, config, features, features.train, run, checkpoints)
     validation = Validation(features.validation, len(features.items), run.k)
     progress = search.run(SEARCH, config.epochs, config.patience, validation)
-    refit = _Phase(family, config, features, features.observed, run, checkpoints)
+    refit = Phase(family, config, features, features.observed, run, checkpoints)
     refit.run(REFIT, progress.best_epoch)
     checkpoints.clear()
     best = progress.history[progress.best_epoch - 1]
@@ -71,7 +70,7 @@ def fit(family: Family, config: FamilyConfig, features: Features, run: TrainingR
     return Training(refit.model(), progress.best_epoch, metrics, progress.history)
 
 
-class _Phase:
+class Phase:
     """One network trained on one part of the data."""
 
     def __init__(
@@ -103,7 +102,7 @@ class _Phase:
                 _advance(progress, record, f"ndcg@{self.run_options.k}")
                 show(progress)
                 write(progress)
-                if time.monotonic() - saved > CHECKPOINT_SECONDS:
+                if time.monotonic() - saved >= self.run_options.checkpoint_seconds:
                     self.checkpoints.save(phase, progress, self.loop.variables)
                     saved = time.monotonic()
         self.checkpoints.save(phase, progress, self.loop.variables)
@@ -147,7 +146,7 @@ def _stale(progress: PhaseProgress, patience: int | None) -> bool:
 
 def _key(family: Family, config: FamilyConfig, features: Features, run: TrainingRun) -> str:
     """Names a run's checkpoints: another dataset, configuration or seed never finds them."""
-    options = replace(run, checkpoints=None, logs=None)
+    options = replace(run, checkpoints=None, logs=None, checkpoint_seconds=0)
     text = f"{family.name}\n{config.model_dump_json()}\n{features.content_hash}\n{options}"
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
