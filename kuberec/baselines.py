@@ -2,7 +2,8 @@
 
 Each baseline chooses its hyperparameters from a small grid by NDCG on the validation part, fitted on the training
 part; then it is fitted on both (`features.observed`). It learns from positives and never recommends what a user has
-been observed with. A user without positives gets popularity.
+been observed with. A user without positives gets the popularity of late, over the window that the validation part
+favours.
 """
 
 import warnings
@@ -27,6 +28,8 @@ from kuberec.recommender import PADDING, Array, Recommendations, top_k
 CELLS = 1 << 24
 """Greatest number of cells of a block of scores: 64 MiB."""
 DAY = 24 * 3600 * 10**6
+WINDOW = "days"
+"""Hyperparameter that all baselines share: how many days popularity looks back, None for all time."""
 
 Parameters = Mapping[str, Any]
 
@@ -51,7 +54,8 @@ class Baseline:
         self.sequence = known.positives()
         self.positives = _matrix(self.sequence, users, items)
         self.observed = _matrix(known, users, items)
-        self.popularity = np.asarray(self.positives.sum(axis=0), dtype=np.float32).ravel()
+        self.takers = _column_sums(self.positives)
+        self.popularity = self._popularity_of(self.parameters.get(WINDOW))
         if len(self.sequence):
             self.fit(self.parameters)
 
@@ -85,19 +89,27 @@ class Baseline:
         scores[self.observed[rows].nonzero()] = -np.inf
         return scores
 
+    def _popularity_of(self, days: int | None) -> Array:
+        """Users who took each item in the last days before the newest positive; earlier ones break ties."""
+        if days is None or not len(self.sequence):
+            return self.takers
+        recent = self.sequence.take(self.sequence.timestamp > self.sequence.timestamp.max() - days * DAY)
+        lately = _column_sums(_matrix(recent, self.users, self.items))
+        return np.asarray(lately + self.takers / (self.takers.max() + 1), dtype=np.float32)
+
     def _popularity_below(self, scores: Array) -> Array:
         """Items without a score, ordered by popularity behind those with one."""
         return np.where(scores > 0, scores, self.popularity - self.popularity.max() - 1)
 
 
 class Popularity(Baseline):
-    """The number of users who took the item."""
+    """The number of users who took the item, over all time."""
 
     name = "popularity"
-    grid: tuple[Parameters, ...] = ({},)
+    grid: tuple[Parameters, ...] = ({WINDOW: None},)
 
     def fit(self, chosen: Parameters) -> None:
-        """Nothing beyond the counts that every baseline falls back on."""
+        """Nothing beyond what every baseline falls back on."""
 
     def scores(self, rows: Array) -> Array:
         """The same for everybody."""
@@ -105,18 +117,10 @@ class Popularity(Baseline):
 
 
 class RecentPopularity(Popularity):
-    """The number of users who took the item in the last days before the newest interaction."""
+    """The number of users who took the item in the last days before the newest positive."""
 
     name = "recent_popularity"
-    grid: tuple[Parameters, ...] = tuple({"days": days} for days in (180, 90, 30, 14, 7))
-
-    def fit(self, chosen: Parameters) -> None:
-        """Count the recent positives; older ones order only what is equally popular lately."""
-        recent = self.sequence.take(
-            self.sequence.timestamp > self.sequence.timestamp.max(initial=0) - chosen["days"] * DAY
-        )
-        counts = np.asarray(_matrix(recent, self.users, self.items).sum(axis=0), dtype=np.float32).ravel()
-        self.popularity = counts + self.popularity / (self.popularity.max() + 1)
+    grid: tuple[Parameters, ...] = tuple({WINDOW: days} for days in (None, 180, 90, 30, 14, 7))
 
 
 class ItemKNN(Baseline):
@@ -133,11 +137,13 @@ class ItemKNN(Baseline):
     def fit(self, chosen: Parameters) -> None:
         """Similarity of each item to its nearest ones, `[items, items]` sparse."""
         model = self.weightings[chosen["weighting"]](K=chosen["neighbours"], num_threads=1)
-        with warnings.catch_warnings():
+        # TF-IDF and BM25 give items that everybody took no weight, and then divide by it.
+        with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
             # It weighs in coordinate form and then warns of its own conversion.
             warnings.filterwarnings("ignore", message="Method expects CSR input", category=ParameterWarning)
             model.fit(self.positives.astype(np.float64), show_progress=False)
         self.similarity = model.similarity
+        self.similarity.data = np.nan_to_num(self.similarity.data)
 
     def scores(self, rows: Array) -> Array:
         """Sum of the similarities to the user's items."""
@@ -152,14 +158,12 @@ class EASE(Baseline):
     """
 
     name = "ease"
-    grid: tuple[Parameters, ...] = tuple(
-        {"regularization": value} for value in (100.0, 250.0, 600.0, 1500.0)
-    )
+    grid: tuple[Parameters, ...] = tuple({"regularization": value} for value in (100.0, 250.0, 600.0, 1500.0))
     most_items = 10_000
 
     def fit(self, chosen: Parameters) -> None:
         """Weights `[columns, columns]` between the modelled items."""
-        self.columns = np.sort(np.argsort(-self.popularity, kind="stable")[: self.most_items])
+        self.columns = np.sort(np.argsort(-self.takers, kind="stable")[: self.most_items])
         pairs = self.positives[:, self.columns].tocoo()
         frame = pd.DataFrame({"user_id": pairs.row, "item_id": pairs.col, "weight": 1.0, "datetime": "1970-01-01"})
         dataset = Dataset.construct(frame)
@@ -187,7 +191,8 @@ class ALS(Baseline):
 
     def fit(self, chosen: Parameters) -> None:
         """Factors of users and items."""
-        model = AlternatingLeastSquares(**chosen, iterations=15, random_state=self.seed, num_threads=0)
+        options = {name: chosen[name] for name in ("factors", "regularization", "alpha")}
+        model = AlternatingLeastSquares(**options, iterations=15, random_state=self.seed, num_threads=0)
         model.fit(self.positives, show_progress=False)
         self.user_factors, self.item_factors = model.user_factors, model.item_factors
 
@@ -242,23 +247,28 @@ def fit_baseline(name: str, features: Features, *, k: int = 10, seed: int = 0) -
     """
     if name not in KINDS:
         raise ConfigError(f"there is no baseline {name!r}; the baselines are {', '.join(BASELINES)}")
-    # One BLAS thread: implicit brings its own threads, and sums come out the same on every machine.
+    # One BLAS thread: implicit brings its own threads, and sums do not depend on the number of cores.
     with threadpool_limits(1, "blas"):
         chosen = _choose(KINDS[name], features, k, seed)
         return KINDS[name](features.users, features.items, features.observed, chosen, seed)
 
 
 def _choose(kind: type[Baseline], features: Features, k: int, seed: int) -> Parameters:
+    """The best of a baseline's grid on the validation part, with the best window for popularity before it."""
     wanted = features.validation.positives()
-    if not len(wanted) or not features.train.label.any():
+    if kind is Popularity or not len(wanted) or not features.train.label.any():
         return kind.grid[0]
     truth = Truth.of(features.users.ids[wanted.user], features.items.ids[wanted.item], features.items)
-    quality = []
-    for parameters in kind.grid:
-        model = kind(features.users, features.items, features.train, parameters, seed)
+
+    def quality(tried: type[Baseline], parameters: Parameters) -> float:
+        model = tried(features.users, features.items, features.train, parameters, seed)
         lists = ranked_lists(model, truth.user_ids, k, features.items)
-        quality.append(ranking_metrics(hits(lists, truth), truth.sizes)["ndcg"].mean())
-    return kind.grid[int(np.argmax(quality))]
+        return float(ranking_metrics(hits(lists, truth), truth.sizes)["ndcg"].mean())
+
+    window = max(RecentPopularity.grid, key=lambda parameters: quality(RecentPopularity, parameters))
+    if kind is RecentPopularity:
+        return window
+    return max(({**window, **parameters} for parameters in kind.grid), key=lambda parameters: quality(kind, parameters))
 
 
 def _matrix(interactions: EncodedInteractions, users: EntityTable, items: EntityTable) -> csr_matrix:
@@ -274,3 +284,7 @@ def _matrix(interactions: EncodedInteractions, users: EntityTable, items: Entity
     matrix.sum_duplicates()
     matrix.data[:] = 1
     return matrix
+
+
+def _column_sums(matrix: csr_matrix) -> Array:
+    return np.asarray(matrix.sum(axis=0), dtype=np.float32).ravel()

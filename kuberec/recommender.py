@@ -50,5 +50,11 @@ def top_k(scores: Array, k: int) -> tuple[Array, Array]:
         Positions `[rows, k]` int64 and their scores `[rows, k]`, best first: TensorFlow's `top_k` order.
     """
     k = min(k, scores.shape[1])
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-    return order, np.take_along_axis(scores, order, axis=1)
+    negated = -scores
+    kth = np.partition(negated, k - 1, axis=1)[:, k - 1 : k]
+    # Only what reaches the kth best is sorted; written so that NaN stays in and sorts last.
+    row, column = np.nonzero(~(negated > kth))
+    order = np.lexsort((negated[row, column], row))
+    first = np.searchsorted(row, np.arange(len(scores)))
+    best = column[order][first[:, None] + np.arange(k)]
+    return best, np.take_along_axis(scores, best, axis=1)

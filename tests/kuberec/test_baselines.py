@@ -165,6 +165,21 @@ def test_the_validation_part_chooses_and_is_learnt_from_afterwards() -> None:
     assert model.positives.sum() == len(train) + 1
 
 
+@pytest.mark.parametrize("name", ["item_knn", "ease", "als", "markov"])
+def test_the_window_is_shared_and_serves_the_unknown_user(name: str) -> None:
+    train: list[Row] = [(f"u{n}", "old", 5, 0) for n in range(9)]
+    train += [(f"w{n}", "now", 5, 298 * DAY) for n in range(2)]
+    model = fit_baseline(name, make_features(train, [("x", "now", 5, 299 * DAY)]), k=1)
+    assert model.parameters["days"] == 180
+    assert lists(model, ["nobody"], 2) == [["now", "old"]]
+
+
+def test_plain_popularity_stays_plain() -> None:
+    train: list[Row] = [(f"u{n}", "old", 5, 0) for n in range(9)]
+    model = fit_baseline("popularity", make_features(train, [("x", "now", 5, 299 * DAY)]), k=1)
+    assert lists(model, ["nobody"], 2) == [["old", "now"]]
+
+
 def test_without_validation_the_first_of_the_grid_is_taken() -> None:
     assert fit_baseline("ease", make_features(POPULAR)).parameters == EASE.grid[0]
 
