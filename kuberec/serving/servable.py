@@ -121,8 +121,7 @@ class Servable:
 
     def _run_plainly(self, feeds: dict[str, Array], fetches: Sequence[str]) -> Sequence[Any]:
         graph = self._session.graph
-        if not hasattr(self._session, "_call_tf_sessionrun"):
-            return list(self._session.run(list(fetches), feeds))
+        # What `Session.run` itself calls, without its conversion of the feeds: a wrong type must stay wrong.
         inputs = {graph.get_tensor_by_name(name)._as_tf_output(): array for name, array in feeds.items()}
         outputs = [graph.get_tensor_by_name(name)._as_tf_output() for name in fetches]
         result: Sequence[Any] = self._session._call_tf_sessionrun(None, inputs, outputs, [], None)

@@ -1,0 +1,38 @@
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+
+from kuberec.serving.predict import predict
+from kuberec.serving.servable import Servable
+from tests.kuberec.serving import rpc
+
+BASE_SESSION = tf.compat.v1.Session.__mro__[1]
+
+
+def total(servable: Servable) -> list[float]:
+    request = rpc.predict_request("sum", {"a": [1.0, 2.0], "b": [10.0, 20.0]})
+    return list(predict(servable, request).outputs["total"].float_val)
+
+
+def test_without_the_fast_way_the_answers_are_the_same(
+    saved: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delattr(BASE_SESSION, "_make_callable_from_options")
+    servable = Servable("sum", 1, saved / "sum")
+    assert total(servable) == [11.0, 22.0]
+    assert total(servable) == [11.0, 22.0]
+    assert caplog.text.count("offers no fast calls") == 1
+    servable.retire()
+
+
+def test_as_a_rule_the_fast_way_is_taken(saved: Path, caplog: pytest.LogCaptureFixture) -> None:
+    servable = Servable("sum", 1, saved / "sum")
+    assert total(servable) == [11.0, 22.0]
+    assert "offers no fast calls" not in caplog.text
+    servable.retire()
+
+
+def test_a_folder_that_is_no_saved_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="SavedModel"):
+        Servable("sum", 1, tmp_path)
