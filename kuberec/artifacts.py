@@ -121,7 +121,7 @@ def new_artifact(
         write_json(temporary / MANIFEST, manifest.__dict__)
         _replace_folder(temporary, target)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise ArtifactError(f"{target} cannot be written: the disk is full. Free space and run again.") from error
         raise
     finally:

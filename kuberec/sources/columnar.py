@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -69,8 +70,8 @@ class _Parse:
             ) from error
 
     def _raw(self, place: int) -> str:
-        row = self.batch.slice(place, 1).to_pylist()[0]
-        return json.dumps(row, ensure_ascii=False, default=repr).encode(errors="backslashreplace").decode()
+        row = {name: _shown(self.batch.column(name)[place]) for name in self.batch.schema.names}
+        return json.dumps(row, ensure_ascii=False, default=str)
 
 
 def as_text(column: pa.Array, separator: str) -> pa.Array:
@@ -89,12 +90,18 @@ def as_text(column: pa.Array, separator: str) -> pa.Array:
 
 
 def _is_text(column: pa.Array) -> npt.NDArray[np.bool_]:
-    """Which values are valid UTF-8 without NUL bytes."""
+    """Which values are valid UTF-8."""
     try:
         column.validate(full=True)
     except pa.ArrowInvalid:
         return np.array([_decodes(value) for value in column.view(pa.binary()).to_pylist()])
     return np.ones(len(column), dtype=bool)
+
+
+def _shown(value: pa.Scalar) -> Any:
+    if isinstance(value, pa.StringScalar) and value.is_valid:
+        return value.as_buffer().to_pybytes().decode("utf-8", errors="backslashreplace")
+    return value.as_py()
 
 
 def _decodes(value: bytes | None) -> bool:

@@ -129,7 +129,7 @@ def split_lines(text: bytes) -> Records:
     """Cut text that ends with a newline into lines, refusing blank ones and those that are no valid text."""
     buffer = np.frombuffer(text, dtype=np.uint8)
     ends = np.flatnonzero(buffer == NEWLINE) + 1
-    starts = np.concatenate(([0], ends[:-1]))
+    starts = np.concatenate(([0], ends))[: len(ends)]
     reasons: dict[int, str] = {}
     _refuse_unreadable(text, buffer, starts, ends, reasons)
     _refuse_blank(buffer, starts, ends, reasons)
@@ -151,7 +151,7 @@ def split_records(text: bytes, dialect: Dialect, final: bool) -> Records:
     """
     buffer = np.frombuffer(text, dtype=np.uint8)
     ends = np.flatnonzero(buffer == NEWLINE) + 1
-    starts = np.concatenate(([0], ends[:-1]))
+    starts = np.concatenate(([0], ends))[: len(ends)]
     delimiters = np.flatnonzero(buffer == dialect.delimiter[0])
     found = np.diff(np.searchsorted(delimiters, ends), prepend=0) + 1
     reasons: dict[int, str] = {}
@@ -238,7 +238,7 @@ def _without(
 
 
 def _refuse_unreadable(text: bytes, buffer: Array, starts: Array, ends: Array, reasons: dict[int, str]) -> None:
-    if not text.isascii():
+    if len(ends) and not text.isascii():
         for line in _undecodable_lines(text, ends):
             reasons[line] = NOT_TEXT
     if b"\0" in text:
@@ -250,7 +250,7 @@ def _undecodable_lines(text: bytes, ends: Array) -> Iterator[int]:
     """The lines that are no UTF-8; decoded a piece at a time, which keeps the decoded text in the processor's cache."""
     view, offset, whole = memoryview(text), 0, int(ends[-1])
     while offset < whole:
-        end = int(ends[min(len(ends) - 1, np.searchsorted(ends, offset + DECODED_BYTES))])
+        end = int(ends[min(len(ends) - 1, int(np.searchsorted(ends, offset + DECODED_BYTES)))])
         try:
             codecs.utf_8_decode(view[offset:end], "strict", True)
             offset = end
