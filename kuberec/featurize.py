@@ -19,6 +19,7 @@ from kuberec.dataset import DATASET_FILE, Entities, load_dataset_spec
 from kuberec.encoders import encode_feature, fit_feature
 from kuberec.errors import ArtifactError, DataError
 from kuberec.features import FEATURES_FILE, TITLE, TITLES_FILE, FeatureInfo
+from kuberec.progress import phases
 from kuberec.schema import (
     ITEM,
     ITEM_INDEX,
@@ -57,27 +58,34 @@ def featurize(split: Path | str, output: Path | str) -> Manifest:
     if kind != "split":
         raise ArtifactError(f"{split} holds a {kind!r} artifact; the output of `split` was expected.")
     spec = load_dataset_spec(split / DATASET_FILE)
-    with new_artifact(output, "features", parents={"split": split}) as (folder, manifest), connect() as backend:
-        parts = {name: read_parquet(backend, split / f"{name}.parquet") for name in PARTS}
+    with (
+        new_artifact(output, "features", parents={"split": split}) as (folder, manifest),
+        connect() as backend,
+        phases("featurize") as show,
+    ):
         shutil.copyfile(split / DATASET_FILE, folder / DATASET_FILE)
+        parts = {name: read_parquet(backend, split / f"{name}.parquet") for name in PARTS}
+        show("encoding users")
         users, user_infos = _entities(backend, split / f"{USERS}.parquet", USER, USER_INDEX, spec.users, parts)
-        items, item_infos = _entities(backend, split / f"{ITEMS}.parquet", ITEM, ITEM_INDEX, spec.items, parts)
         write_parquet(users.drop(USER_INDEX), folder / f"{USERS}.parquet", order_by=[USER])
+        show("encoding items")
+        items, item_infos = _entities(backend, split / f"{ITEMS}.parquet", ITEM, ITEM_INDEX, spec.items, parts)
         write_parquet(items.drop(ITEM_INDEX), folder / f"{ITEMS}.parquet", order_by=[ITEM])
         if spec.items and spec.items.title:
             titles = read_parquet(backend, split / f"{ITEMS}.parquet").select(ITEM, **{TITLE: spec.items.title})
             write_parquet(titles, folder / TITLES_FILE, order_by=[ITEM])
         for name, part in parts.items():
+            show(f"encoding {name}")
             encoded = _encoded(part, users, items)
             write_parquet(encoded, folder / f"{name}.parquet", order_by=[USER_INDEX, TIME, ITEM_INDEX, VALUE, LABEL])
             manifest.rows[name] = int(part.count().execute())
         manifest.rows |= {USERS: int(users.count().execute()) - 1, ITEMS: int(items.count().execute()) - 1}
-        infos = {USERS: user_infos, ITEMS: item_infos}
-        write_json(
-            folder / FEATURES_FILE,
-            {table: {name: asdict(info) for name, info in named.items()} for table, named in infos.items()},
-        )
+        write_json(folder / FEATURES_FILE, {USERS: _as_json(user_infos), ITEMS: _as_json(item_infos)})
     return manifest
+
+
+def _as_json(infos: dict[str, FeatureInfo]) -> dict[str, Any]:
+    return {name: asdict(info) for name, info in infos.items()}
 
 
 def _entities(
@@ -85,10 +93,10 @@ def _entities(
 ) -> tuple[Any, dict[str, FeatureInfo]]:
     """All users or all items: id, index, `known` and the encoded features, the unknown's row included."""
     raw = _raw_features(backend, path, key, declared)
-    in_train = materialize(parts[TRAIN].select(key).distinct())
-    indexed = _indexed([*(part.select(key) for part in parts.values()), raw.select(key)], key, index)
-    positives = parts[TRAIN].filter(parts[TRAIN][LABEL]).select(key).distinct().mutate(**{KNOWN: True})
-    table = indexed.left_join(positives, key).drop(f"{key}_right")
+    train = parts[TRAIN]
+    in_train = materialize(train.group_by(key).aggregate(**{KNOWN: train[LABEL].max()}))
+    indexed = _indexed([in_train.select(key), parts[VALIDATION].select(key), raw.select(key)], key, index)
+    table = indexed.left_join(in_train, key).drop(f"{key}_right")
     table = table.mutate(**{KNOWN: table[KNOWN].fill_null(False)})
     infos = {}
     for name, feature in (declared.features if declared else {}).items():

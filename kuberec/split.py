@@ -24,11 +24,12 @@ from typing import Any
 import ibis
 
 from kuberec.artifacts import Manifest, new_artifact, verify_artifact, write_json
-from kuberec.checks import checks_to_json, describe, failed
+from kuberec.checks import Check, checks_to_json, describe, failed
 from kuberec.dataset import DATASET_FILE, DatasetSpec, load_dataset_spec
 from kuberec.errors import ArtifactError, ConfigError, DataError
 from kuberec.labels import positive
 from kuberec.leakage import SET_ASIDE, SPLIT_FILE, check_split
+from kuberec.progress import phases
 from kuberec.schema import (
     EVENT,
     INTERACTION_SCHEMA,
@@ -134,34 +135,25 @@ def split(
     validated = Path(validated)
     if (kind := verify_artifact(validated).kind) != "validated":
         raise ArtifactError(f"{validated} holds a {kind!r} artifact; the output of `validate` was expected.")
+    spec = load_dataset_spec(validated / DATASET_FILE)
     with new_artifact(output, "split", parents={"validated": validated}, seed=seed) as (folder, manifest):
-        spec = load_dataset_spec(validated / DATASET_FILE)
-        shutil.copyfile(validated / DATASET_FILE, folder / DATASET_FILE)
-        for name in (USERS, ITEMS):
-            if (validated / f"{name}.parquet").is_file():
-                shutil.copyfile(validated / f"{name}.parquet", folder / f"{name}.parquet")
-        with connect() as backend:
+        _copy(validated, folder)
+        with connect() as backend, phases("split") as show:
+            show("choosing the parts")
             interactions = _labelled(read_parquet(backend, validated / f"{INTERACTIONS}.parquet"), spec)
             parts = STRATEGIES[parameters.strategy](interactions, spec, parameters)
-            counts = _write_parts(parts, folder, backend)
+            counts = _write_parts(parts, folder, backend, show)
             rows = int(interactions.count().execute())
         manifest.facts = {"strategy": parameters.strategy.value}
         manifest.rows[INTERACTIONS] = _balance(rows, counts)
         _require_positives(counts, parameters)
-        checks = check_split(folder, manifest)
+        with phases("split") as show:
+            show("checking for leaks")
+            checks = check_split(folder, manifest)
         if failed(checks):
             raise DataError(f"The split is not clean. {describe(failed(checks))}")
-        write_json(
-            folder / SPLIT_FILE,
-            {
-                "strategy": parameters.strategy.value,
-                "parameters": asdict(parameters),
-                "boundaries": parts.boundaries,
-                "counts": counts,
-                "rules": [RULES[parameters.strategy], REPEAT_RULES[spec.repeat_consumption]],
-                "checks": checks_to_json(checks),
-            },
-        )
+        rules = [RULES[parameters.strategy], REPEAT_RULES[spec.repeat_consumption]]
+        write_json(folder / SPLIT_FILE, _report(parameters, parts, counts, rules, checks))
     return manifest
 
 
@@ -182,6 +174,13 @@ def parse_parameters(strategy: str, validation_share: float, test_share: float, 
             "together they must stay below 1."
         )
     return Parameters(Strategy(strategy), validation_share, test_share, seed)
+
+
+def _copy(validated: Path, folder: Path) -> None:
+    """Take over the specification and the tables of users and items as they are."""
+    for name in (DATASET_FILE, f"{USERS}.parquet", f"{ITEMS}.parquet"):
+        if (validated / name).is_file():
+            shutil.copyfile(validated / name, folder / name)
 
 
 def _labelled(interactions: Any, spec: DatasetSpec) -> Any:
@@ -277,12 +276,15 @@ def _is_later(joined: Any) -> Any:
 def _without_repeats(train: Any, validation: Any, test: Any, boundaries: dict[str, Any], spec: DatasetSpec) -> Parts:
     if spec.repeat_consumption:
         return Parts(train, validation, test, _set_aside(train.filter(False), ""), boundaries)
-    in_train, in_earlier = train.select(*PAIR), train.union(validation).select(*PAIR)
-    repeats = validation.semi_join(in_train, list(PAIR)).union(test.semi_join(in_earlier, list(PAIR)))
+    pair = list(PAIR)
+    # Only the pairs that come again are kept: all pairs of train would be as large as train.
+    again = materialize(train.semi_join(validation.union(test), pair).select(*pair).distinct())
+    earlier = again.union(validation.select(*pair))
+    repeats = validation.semi_join(again, pair).union(test.semi_join(earlier, pair))
     return Parts(
         train=train,
-        validation=validation.anti_join(in_train, list(PAIR)),
-        test=test.anti_join(in_earlier, list(PAIR)),
+        validation=validation.anti_join(again, pair),
+        test=test.anti_join(earlier, pair),
         set_aside=_set_aside(repeats, REPEATED),
         boundaries=boundaries,
     )
@@ -292,10 +294,11 @@ def _set_aside(rows: Any, reason: str) -> Any:
     return rows.mutate(**{REASON: ibis.literal(reason)})
 
 
-def _write_parts(parts: Parts, folder: Path, backend: Any) -> dict[str, dict[str, Any]]:
+def _write_parts(parts: Parts, folder: Path, backend: Any, show: Callable[[str], None]) -> dict[str, dict[str, Any]]:
     """Write the tables and count rows, positives, users, items and the span of times in each."""
     counts = {}
     for name in (*SPLITS, SET_ASIDE):
+        show(f"writing {name}")
         path = folder / f"{name}.parquet"
         write_parquet(getattr(parts, name), path, order_by=ORDER)
         counts[name] = _count(read_parquet(backend, path))
@@ -317,6 +320,20 @@ def _count(table: Any) -> dict[str, Any]:
 def _balance(rows: int, counts: dict[str, dict[str, Any]]) -> dict[str, int]:
     parts = {name: int(counts[name]["rows"]) for name in SPLITS}
     return {"in": rows, "out": sum(parts.values()), "quarantined": int(counts[SET_ASIDE]["rows"]), **parts}
+
+
+def _report(
+    parameters: Parameters, parts: Parts, counts: dict[str, dict[str, Any]], rules: list[str], checks: list[Check]
+) -> dict[str, Any]:
+    """What `split.json` tells; nothing reads it to trust it."""
+    return {
+        "strategy": parameters.strategy.value,
+        "parameters": asdict(parameters),
+        "boundaries": parts.boundaries,
+        "counts": counts,
+        "rules": rules,
+        "checks": checks_to_json(checks),
+    }
 
 
 def _require_positives(counts: dict[str, dict[str, Any]], parameters: Parameters) -> None:
