@@ -17,6 +17,8 @@ from kuberec.evaluation.metrics import RANKING_METRICS
 from kuberec.evaluation.slices import ALL
 
 TEMPLATE = "report.html"
+WIDTH = 9.5
+"""Of every plot, in inches."""
 COLOURS = {"candidate": "#d1495b", "model": "#edae49", "baseline": "#5c7a99", "champion": "#3b8ea5"}
 STYLE = {
     "svg.hashsalt": "kuberec",
@@ -134,7 +136,7 @@ def _plot(draw: Any, metrics: Metrics, main: str) -> Markup:
 
 def _draw_quality(figure: Figure, metrics: Metrics, main: str) -> None:
     names = ranked(metrics)[::-1]
-    figure.set_size_inches(7.2, 0.6 + 0.32 * len(names))
+    figure.set_size_inches(WIDTH, 0.6 + 0.32 * len(names))
     axes = figure.subplots()
     _error_bars(axes, names, [metrics["recommenders"][name]["slices"][ALL][main] for name in names], metrics)
     axes.set_xlim(left=0)
@@ -143,7 +145,7 @@ def _draw_quality(figure: Figure, metrics: Metrics, main: str) -> None:
 
 def _draw_leads(figure: Figure, metrics: Metrics, main: str) -> None:
     names = [name for name in ranked(metrics)[::-1] if name != metrics["candidate"]]
-    figure.set_size_inches(7.2, 0.6 + 0.32 * max(1, len(names)))
+    figure.set_size_inches(WIDTH, 0.6 + 0.32 * max(1, len(names)))
     axes = figure.subplots()
     _error_bars(axes, names, [metrics["differences"][name][ALL][main] for name in names], metrics)
     axes.axvline(0, color="#888", linewidth=0.8)
@@ -153,7 +155,7 @@ def _draw_leads(figure: Figure, metrics: Metrics, main: str) -> None:
 def _draw_slices(figure: Figure, metrics: Metrics, main: str) -> None:
     parts = [name for name, part in metrics["slices"].items() if name != ALL and part["users"]]
     names = ranked(metrics)[::-1]
-    figure.set_size_inches(7.2, (0.7 + 0.26 * len(names)) * -(-len(parts) // 2))
+    figure.set_size_inches(WIDTH, (0.7 + 0.26 * len(names)) * -(-len(parts) // 2))
     grid = figure.subplots(-(-len(parts) // 2), 2, sharey=True, squeeze=False).ravel()
     for axes, part in zip(grid, parts, strict=False):
         _error_bars(axes, names, [metrics["recommenders"][name]["slices"][part][main] for name in names], metrics)
@@ -165,7 +167,7 @@ def _draw_slices(figure: Figure, metrics: Metrics, main: str) -> None:
 
 def _draw_lists(figure: Figure, metrics: Metrics, main: str) -> None:
     names = ranked(metrics)[::-1]
-    figure.set_size_inches(7.2, 0.7 + 0.26 * len(names))
+    figure.set_size_inches(WIDTH, 0.7 + 0.26 * len(names))
     left, right = figure.subplots(1, 2, sharey=True)
     colours = [COLOURS[role(metrics, name)] for name in names]
     lists = [metrics["recommenders"][name]["lists"] for name in names]
