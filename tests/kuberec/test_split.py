@@ -14,7 +14,8 @@ from kuberec.artifacts import new_artifact, read_manifest, verify_artifact, writ
 from kuberec.dataset import DATASET_FILE, parse_dataset_spec
 from kuberec.errors import ArtifactError, ConfigError, DataError
 from kuberec.schema import EVENT, INTERACTION_SCHEMA, ITEM, LABEL, REASON, SPLITS, TIME, USER, VALUE
-from kuberec.split import AFTER_HELD_OUT, REPEATED, split
+from kuberec.split import split
+from kuberec.strategies import AFTER_HELD_OUT, REPEATED
 
 Event = tuple[str, str, str, float, int]
 """User, item, event type, value, unix seconds."""
