@@ -19,6 +19,7 @@ from kuberec.data_report import render_data_report
 from kuberec.data_statistics import compute_statistics
 from kuberec.dataset import DATASET_FILE, DatasetSpec, dump_dataset_spec, load_dataset_spec
 from kuberec.errors import ConfigError, DataError
+from kuberec.progress import phases
 from kuberec.quarantine import Quarantine, balance, describe_reasons, open_quarantine
 from kuberec.schema import EVENT, INTERACTION_SCHEMA, INTERACTIONS, ITEM, ITEMS, REASON, ROW, TIME, USER, USERS, VALUE
 from kuberec.sources.batches import Refused
@@ -64,7 +65,8 @@ def validate(dataset: Path | str, output: Path | str, *, max_bad_share: float = 
     ingested = verify_artifact(dataset)
     spec = load_dataset_spec(dataset / DATASET_FILE)
     with new_artifact(output, "validated", parents={"dataset": dataset}, unhashed=(REPORT_FILE,)) as (folder, manifest):
-        with connect() as backend:
+        with connect() as backend, phases("Validate") as phase:
+            phase("rules, duplicates and order")
             found = _validate_tables(backend, dataset, folder, spec)
             for table, reasons in found.items():
                 rows_in = ingested.rows[table]["out"]
@@ -72,6 +74,7 @@ def validate(dataset: Path | str, output: Path | str, *, max_bad_share: float = 
                 manifest.rows[table] = balance(rows_in, rows_out, reasons)
             manifest.facts["reasons"] = {table: dict(sorted(reasons.items())) for table, reasons in found.items()}
             quarantine = _judge(ingested, manifest, max_bad_share)
+            phase("statistics")
             statistics = compute_statistics(backend, folder, spec, unordered=_unordered(dataset))
         statistics["quarantine"] = quarantine
         statistics["unparsed"] = ingested.facts.get("unparsed", {})
@@ -102,7 +105,8 @@ def _validate_interactions(backend: Any, dataset: Path, folder: Path, spec: Data
             writer.write_table(
                 batch.filter(pa.array(~repeats)).select(INTERACTION_SCHEMA.names).cast(INTERACTION_SCHEMA)
             )
-            quarantine.add(_refused(batch.filter(pa.array(repeats)), DUPLICATE_ROW))
+            doubled = batch.filter(pa.array(repeats))
+            quarantine.add(_refused(doubled.append_column(REASON, pa.repeat(DUPLICATE_ROW, len(doubled)))))
     return quarantine.reasons
 
 
@@ -148,13 +152,12 @@ def _batches(expression: Any) -> Iterator[pa.Table]:
 
 def _refuse(judged: Any, quarantine: Quarantine) -> None:
     for batch in _batches(judged.filter(judged[REASON].notnull()).order_by(ROW)):
-        for reason in sorted(pc.unique(batch[REASON]).to_pylist()):
-            quarantine.add(_refused(batch.filter(pc.equal(batch[REASON], reason)).drop_columns([REASON]), reason))
+        quarantine.add(_refused(batch))
 
 
-def _refused(rows: pa.Table, reason: str) -> Iterator[Refused]:
+def _refused(rows: pa.Table) -> Iterator[Refused]:
     for row in rows.to_pylist():
-        number = row.pop(ROW)
+        number, reason = row.pop(ROW), row.pop(REASON)
         yield Refused(number, reason, json.dumps(row, ensure_ascii=False, default=str))
 
 
