@@ -52,12 +52,17 @@ def main(work_dir: str = WORK_DIR, location: str = "", console: Console | None =
     console.print(
         f"{len(result.executed)} steps ran, {len(result.cached)} came from the cache, {result.seconds:.0f} s\n"
     )
+    tell(result, config, console)
+    return result
+
+
+def tell(result: RunResult, config: RunConfig, console: Console) -> None:
+    """Tell what came of a run on a dataset of titled items: quality, verdict, reports, live answers, next commands."""
     _show_quality(console, result)
     _show_verdict(console, result)
     repository = Path(config.repository) if result.passed else _unpromoted(result, config)
     _show_answers(console, result, repository, config)
-    _show_commands(console, result, repository, config)
-    return result
+    _show_commands(console, result, repository)
 
 
 def _show_quality(console: Console, result: RunResult) -> None:
@@ -160,7 +165,7 @@ def _show_genre(
     console.print(table)
 
 
-def _show_commands(console: Console, result: RunResult, repository: Path, config: RunConfig) -> None:
+def _show_commands(console: Console, result: RunResult, repository: Path) -> None:
     target = _short(repository)
     console.print("\n[bold]Go on[/]")
     for what, command in (
@@ -224,7 +229,7 @@ class _Catalogue:
             for name in names:
                 sizes[name] = sizes.get(name, 0) + 1
         inside = {genre: sum(genre in self.genres.get(item, []) for item in answer) for genre in sizes}
-        genre = min((g for g in sizes if sizes[g] >= FEWEST_FILMS), key=lambda g: (inside[g], -sizes[g], g))
+        genre = min((g for g in sizes if sizes[g] >= FEWEST_FILMS), key=lambda g: (inside[g], sizes[g], g))
         seen = self.taken.get(user, set()) | set(answer)
         unseen = [item for item, names in self.genres.items() if genre in names and item not in seen]
         return genre, sorted(unseen, key=lambda item: (-self.takers.get(item, 0), item))[:WATCHED]

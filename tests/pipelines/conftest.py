@@ -25,7 +25,6 @@ class Workshop:
                 "work_dir": str(self.folder / "run"),
                 "repository": str(self.folder / "models"),
                 "families": ["matrix_factorization"],
-                "epochs": 3,
             }
             | settings
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-GROUPS = 3
+GROUPS = ("westerns", "musicals", "thrillers")
 SPEC = """\
 name: synthetic
 interactions:
@@ -15,26 +15,26 @@ interactions:
 items:
   path: items.csv
   title: title
-  features: {title: text, group: categorical}
+  features: {title: text, groups: multi_categorical}
 """
 
 
-def write_dataset(folder: Path, *, users: int = 90, items: int = 60, events: int = 20, seed: int = 0) -> Path:
+def write_dataset(folder: Path, *, users: int = 400, items: int = 120, events: int = 20, seed: int = 0) -> Path:
     """Users of a group take items of their group nine times out of ten; returns the path of the `dataset.yaml`."""
     rng = np.random.default_rng(seed)
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
     for user in range(users):
-        own = np.arange(user % GROUPS, items, GROUPS)
+        own = np.arange(user % len(GROUPS), items, len(GROUPS))
         others = np.setdiff1d(np.arange(items), own)
         liked = rng.choice(own, size=events * 9 // 10, replace=False)
         strange = rng.choice(others, size=events - len(liked), replace=False)
         taken = rng.permutation(np.concatenate([liked, strange]))
         times = 1_600_000_000 + rng.integers(0, 10_000_000, size=len(taken))
-        rows += [(f"u{user}", f"i{item}", int(time)) for item, time in zip(taken, times, strict=True)]
+        rows += [(str(user), f"i{item}", int(time)) for item, time in zip(taken, times, strict=True)]
     _write(folder / "events.csv", ("user_id", "item_id", "time"), rows)
-    named = [(f"i{item}", f"Item {item}", f"group {item % GROUPS}") for item in range(items)]
-    _write(folder / "items.csv", ("item_id", "title", "group"), named)
+    named = [(f"i{item}", f"Item {item}", GROUPS[item % len(GROUPS)]) for item in range(items)]
+    _write(folder / "items.csv", ("item_id", "title", "groups"), named)
     path = folder / "dataset.yaml"
     path.write_text(SPEC, encoding="utf-8")
     return path
