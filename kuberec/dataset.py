@@ -8,12 +8,25 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from kuberec.errors import ConfigError, SourceError
-from kuberec.schema import EVENT, ITEM, ITEM_INDEX, KNOWN, TIME, USER, USER_INDEX, VALUE, FeatureType
+from kuberec.schema import (
+    EVENT,
+    FILE_ROW,
+    ITEM,
+    ITEM_INDEX,
+    KNOWN,
+    REASON,
+    ROW,
+    TIME,
+    USER,
+    USER_INDEX,
+    VALUE,
+    FeatureType,
+)
 
 DATASET_FILE = "dataset.yaml"
 
-RESERVED = (USER, ITEM, USER_INDEX, ITEM_INDEX, KNOWN)
-"""Columns of the users and items tables that no feature may be named like."""
+RESERVED = (USER, ITEM, USER_INDEX, ITEM_INDEX, KNOWN, ROW, REASON, FILE_ROW)
+"""Columns that steps add to the users and items tables; no feature may be named like them."""
 
 Column = str | int
 """A source column: its name in the header, or its position from 0 where the file has none."""

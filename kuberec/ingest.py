@@ -182,8 +182,9 @@ def _sort_out(parsed: pa.Table, batch: Batch, schema: pa.Schema) -> tuple[pa.Tab
         triples = zip(bad[ROW].to_pylist(), bad[REASON].to_pylist(), positions.tolist(), strict=True)
         refused += [Refused(row, reason, batch.raw(position)) for row, reason, position in triples]
         parsed = parsed.filter(pc.is_null(reasons))
-    counts = {name: pc.sum(parsed[name]).as_py() or 0 for name in parsed.column_names if name.startswith(UNPARSED)}
-    unparsed = Counter({name.removeprefix(f"{UNPARSED} "): count for name, count in counts.items() if count})
+    lost = [name for name in parsed.column_names if name not in {*schema.names, ROW, REASON}]
+    counts = {name.removeprefix(UNPARSED): pc.sum(parsed[name]).as_py() or 0 for name in lost}
+    unparsed = Counter({name: count for name, count in counts.items() if count})
     return parsed.select(schema.names).cast(schema), refused, unparsed
 
 

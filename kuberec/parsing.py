@@ -14,8 +14,8 @@ from kuberec.schema import EVENT, ITEM, REASON, ROW, TIME, USER, VALUE, FeatureT
 
 DEFAULT_EVENT = "interaction"
 DEFAULT_VALUE = 1.0
-UNPARSED = "unparsed"
-"""Column with the number of numeric features of a row that have a text but no number."""
+UNPARSED = "unparsed "
+"""Before a numeric feature's name: the column that is 1 where the feature has a text but no finite number, else 0."""
 
 LAST_MICROSECOND = 253_402_300_799_999_999
 """The end of the year 9999: no timestamp beyond it can be stored."""
@@ -69,7 +69,7 @@ def parse_entities(key: str, features: Mapping[str, Feature]) -> Any:
     row without an id cannot be read.
 
     Returns:
-        Ibis table of row, the id, the features, `unparsed` and the reason, null for a row that can be read.
+        Ibis table of row, the id, the features, their `unparsed` counts, and the reason, null for a readable row.
     """
     rows = ibis.table({ROW: "int64", key: "string", **dict.fromkeys(features, "string")}, name="rows")
     numeric = [name for name, feature in features.items() if feature.type is FeatureType.NUMERIC]
@@ -78,7 +78,7 @@ def parse_entities(key: str, features: Mapping[str, Feature]) -> Any:
         rows[ROW],
         rows[key],
         *(_parse_feature(rows[name], feature).name(name) for name, feature in features.items()),
-        *(count.name(f"{UNPARSED} {name}") for name, count in zip(numeric, lost, strict=True)),
+        *(count.name(f"{UNPARSED}{name}") for name, count in zip(numeric, lost, strict=True)),
         ibis.cases((_is_blank(rows[key]), f"{key} is empty")).name(REASON),
     )
 

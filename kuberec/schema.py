@@ -25,6 +25,9 @@ REASON = "reason"
 RAW = "raw"
 """Columns of a quarantine table: the row's number in its source (from 1), why it was refused, what it said."""
 
+FILE_ROW = "file_row_number"
+"""What the table engine calls a row's place in its Parquet file, from 0."""
+
 INTERACTIONS = "interactions"
 USERS = "users"
 ITEMS = "items"

@@ -21,7 +21,20 @@ from kuberec.dataset import DATASET_FILE, DatasetSpec, dump_dataset_spec, load_d
 from kuberec.errors import ConfigError, DataError
 from kuberec.progress import phases
 from kuberec.quarantine import Quarantine, balance, describe_reasons, open_quarantine
-from kuberec.schema import EVENT, INTERACTION_SCHEMA, INTERACTIONS, ITEM, ITEMS, REASON, ROW, TIME, USER, USERS, VALUE
+from kuberec.schema import (
+    EVENT,
+    FILE_ROW,
+    INTERACTION_SCHEMA,
+    INTERACTIONS,
+    ITEM,
+    ITEMS,
+    REASON,
+    ROW,
+    TIME,
+    USER,
+    USERS,
+    VALUE,
+)
 from kuberec.sources.batches import Refused
 from kuberec.tables import connect, read_parquet
 
@@ -34,7 +47,6 @@ MAX_BAD_SHARE = 0.01
 ORDER = (TIME, USER, ITEM, EVENT, VALUE)
 DUPLICATE_ROW = "exact duplicate of an earlier row"
 BATCH_ROWS = 1 << 18
-FILE_ROW = "file_row_number"
 
 
 def validate(dataset: Path | str, output: Path | str, *, max_bad_share: float = MAX_BAD_SHARE) -> Manifest:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from kuberec.artifacts import Manifest
-from kuberec.dataset import load_dataset_spec
+from kuberec.dataset import load_dataset_spec, parse_dataset_spec
 from kuberec.errors import ConfigError, DataError, KuberecError, SourceError
 from kuberec.ingest import ingest
 from kuberec.schema import INTERACTION_SCHEMA, QUARANTINE_SCHEMA
@@ -369,6 +369,21 @@ def test_a_cut_parquet_file_is_a_clear_error(tmp_path: Path) -> None:
     for name in ("cut", "torn"):
         with pytest.raises(SourceError, match=r"cannot be read|no readable Parquet"):
             run_spec(tmp_path, f"name: test\ninteractions: {{path: {name}.parquet}}\n")
+
+
+def test_a_feature_may_not_take_the_name_of_a_column_that_steps_add(tmp_path: Path) -> None:
+    (tmp_path / "events.csv").write_text(HEADER + GOOD)
+    for name in ("reason", "Row", "file_row_number", "item_id"):
+        text = f"name: test\ninteractions: {{path: events.csv}}\nitems: {{path: i.csv, features: {{{name}: text}}}}\n"
+        with pytest.raises(ConfigError, match=name):
+            run_spec(tmp_path, text)
+
+
+def test_the_documented_example_is_short_and_valid() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "data-contract.md").read_text()
+    example = page.split("```yaml\n")[1].split("```")[0]
+    assert len(example.splitlines()) <= 20
+    assert parse_dataset_spec(example, "the page").name == "shop"
 
 
 def test_a_full_disk_is_a_clear_error_and_leaves_nothing(tmp_path: Path) -> None:
