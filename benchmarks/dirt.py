@@ -1,4 +1,4 @@
-"""A CSV with thirty kinds of dirt: every row accounted for by kind, with rows per second and peak memory.
+"""A CSV with over thirty kinds of dirt: every row accounted for by kind, with rows per second and peak memory.
 
     .venv/bin/python benchmarks/dirt.py [--rows 1000000]
 
