@@ -1,0 +1,67 @@
+"""The components: bodies that run on plain artifacts, and docstrings that say what goes in and comes out."""
+
+import importlib
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kfp import dsl
+
+from kuberec.artifacts import read_manifest
+from tests.pipelines.synthetic import write_dataset
+
+ROOT = Path(__file__).parents[2]
+STEPS = sorted(path.parent.name for path in (ROOT / "components").glob("*/component.py"))
+
+
+def component(step: str) -> Any:
+    return getattr(importlib.import_module(f"components.{step}.component"), step)
+
+
+def test_the_data_steps_run_one_after_another(tmp_path: Path) -> None:
+    source = str(write_dataset(tmp_path / "data", users=30))
+    outputs = {
+        name: dsl.Dataset(name=name, uri=str(tmp_path / name)) for name in ("dataset", "rows", "parts", "numbers")
+    }
+    page = dsl.HTML(name="data_report", uri=str(tmp_path / "page"))
+
+    component("ingest").python_func(source=source, location="", revision="1", dataset=outputs["dataset"])
+    component("validate").python_func(
+        dataset=outputs["dataset"], max_bad_share=0.0, validated=outputs["rows"], data_report=page
+    )
+    # Kubeflow Pipelines hands whole numbers on as floats.
+    component("split").python_func(
+        validated=outputs["rows"],
+        strategy="user",
+        validation_share=0.1,
+        test_share=0.1,
+        seed=3.0,
+        parts=outputs["parts"],
+    )
+    component("featurize").python_func(parts=outputs["parts"], features=outputs["numbers"])
+
+    kinds = {name: read_manifest(output.path).kind for name, output in outputs.items()}
+    assert kinds == {"dataset": "dataset", "rows": "validated", "parts": "split", "numbers": "features"}
+    assert read_manifest(outputs["parts"].path).seed == 3
+    assert Path(page.path).read_bytes() == (Path(outputs["rows"].path) / "report.html").read_bytes()
+    for output in outputs.values():
+        assert output.metadata["content_hash"] == read_manifest(output.path).content_hash
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_every_input_and_output_is_described(step: str) -> None:
+    made = component(step)
+    text = inspect.getdoc(made.python_func) or ""
+    arguments, _, returns = text.partition("Returns:")
+    for name in made.component_spec.inputs or {}:
+        assert f"    {name}: " in arguments, name
+    for name in set(made.component_spec.outputs or {}) - {"Output"}:
+        assert f"    {name}: " in returns, name
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_body_is_short(step: str) -> None:
+    source = inspect.getsource(component(step).python_func)
+    body = source.rpartition('"""')[2]
+    assert len([line for line in body.splitlines() if line.strip()]) <= 20
