@@ -58,10 +58,3 @@ def test_every_input_and_output_is_described(step: str) -> None:
         assert f"    {name}: " in arguments, name
     for name in set(made.component_spec.outputs or {}) - {"Output"}:
         assert f"    {name}: " in returns, name
-
-
-@pytest.mark.parametrize("step", STEPS)
-def test_a_body_is_short(step: str) -> None:
-    source = inspect.getsource(component(step).python_func)
-    body = source.rpartition('"""')[2]
-    assert len([line for line in body.splitlines() if line.strip()]) <= 20
