@@ -46,6 +46,7 @@ setup(
             "kfp==2.17.0",
             "kfp-kubernetes==2.17.0",
             "hypothesis",
+            "jax",
             "mypy",
             "pandas-stubs",
             "pytest",

@@ -1,6 +1,9 @@
 """What every model family must pass: subclass `FamilyContract`, name the family, count its parameters by hand."""
 
 import csv
+import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,6 +26,10 @@ from kuberec.training.families import load_family
 from kuberec.training.fitted import FittedModel
 from kuberec.training.loop import build
 from kuberec.validate import validate
+from tests.kuberec.builders import make_features
+from tests.other_backend import ITEMS as ITEM_INPUTS
+from tests.other_backend import ROWS
+from tests.other_backend import USERS as USER_INPUTS
 
 USERS, ITEMS, GROUPS, EVENTS = 120, 60, 3, 16
 COLD_USERS, COLD_ITEMS = 6, 6
@@ -113,13 +120,23 @@ class FamilyContract:
             parse_config(load_family(self.family).config, wrong)
 
     def test_parameter_count(self) -> None:
-        from tests.kuberec.builders import make_features
-
-        rows = [("a", "w", 5.0, 1), ("b", "x", 5.0, 2), ("c", "y", 5.0, 3), ("c", "z", 5.0, 4)]
-        features, family = make_features(rows), load_family(self.family)
+        features, family = make_features(ROWS), load_family(self.family)
         network = family.network(family.config(), features.users, features.items)
         build(network, TrainingData.of(features, features.train, family.config()))
         assert sum(int(np.prod(variable.shape)) for variable in network.trainable_variables) == self.parameters
+
+    def test_towers_run_on_another_backend(self, tmp_path: Path) -> None:
+        features, family = make_features(ROWS), load_family(self.family)
+        network = family.network(family.config(), features.users, features.items)
+        build(network, TrainingData.of(features, features.train, family.config()))
+        np.savez(tmp_path / "weights.npz", **{str(n): value.numpy() for n, value in enumerate(network.variables)})
+        command = [sys.executable, "-m", "tests.other_backend", self.family]
+        files = [str(tmp_path / name) for name in ("weights.npz", "vectors.npz")]
+        subprocess.run([*command, *files], check=True, env={**os.environ, "KERAS_BACKEND": "jax"})
+        with np.load(tmp_path / "vectors.npz") as vectors:
+            assert vectors["backend"] == "jax"
+            np.testing.assert_allclose(vectors["users"], network.encode_users(USER_INPUTS), rtol=1e-5, atol=1e-7)
+            np.testing.assert_allclose(vectors["items"], network.encode_items(ITEM_INPUTS), rtol=1e-5, atol=1e-7)
 
     def test_learns_the_tastes(self, model: FittedModel) -> None:
         users = [f"u{user}" for user in range(USERS - COLD_USERS)]
@@ -202,8 +219,6 @@ class FamilyContract:
         assert [check for check in check_parity(tmp_path / "export", model) if not check.passed] == []
 
     def test_nothing_to_learn_from_is_a_clear_error(self, tastes: Data) -> None:
-        from tests.kuberec.builders import make_features
-
         features = make_features([("a", "x", 1.0, 1), ("b", "y", 2.0, 2)])
         with pytest.raises(DataError, match="no positive interaction"):
             TrainingData.of(features, features.train, load_family(self.family).config())

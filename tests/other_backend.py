@@ -1,0 +1,30 @@
+"""Run a family's towers on JAX: `KERAS_BACKEND=jax python -m tests.other_backend FAMILY WEIGHTS VECTORS`."""
+
+import sys
+
+import keras
+import numpy as np
+
+from kuberec.training.families import load_family
+from tests.kuberec.builders import make_features
+
+ROWS = [("a", "w", 5.0, 1), ("b", "x", 5.0, 2), ("c", "y", 5.0, 3), ("c", "z", 5.0, 4)]
+USERS = {"index": np.array([0, 1, 3], np.int32), "history": np.array([[0, 0], [1, 0], [4, 2]], np.int32)}
+ITEMS = {"index": np.array([0, 2, 4], np.int32)}
+
+
+def main(family: str, weights: str, output: str) -> None:
+    """Set the weights of file `weights` and save the vectors of three users and items to file `output`."""
+    features, chosen = make_features(ROWS), load_family(family)
+    network = chosen.network(chosen.config(), features.users, features.items)
+    network(USERS, ITEMS)
+    with np.load(weights) as stored:
+        for number, variable in enumerate(network.variables):
+            variable.assign(stored[str(number)])
+    users, items = network.encode_users(USERS), network.encode_items(ITEMS)
+    np.savez(output, users=np.asarray(users), items=np.asarray(items), backend=keras.backend.backend())
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
+    assert "tensorflow" not in sys.modules
