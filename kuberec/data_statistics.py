@@ -152,8 +152,8 @@ def _timeline(interactions: Any, first: str, last: str) -> dict[str, Any]:
     days = int((np.datetime64(last[:-1]) - np.datetime64(first[:-1])).astype("timedelta64[D]").astype(int))
     unit, name, _ = next(entry for entry in TIMELINE_UNITS if days <= entry[2] or not entry[2])
     start = interactions[TIME].cast("timestamp").truncate(unit)
-    counts = interactions.group_by(start=start).aggregate(rows=interactions.count()).order_by("start")
-    rows = _rows(counts.mutate(start=counts["start"].strftime("%Y-%m-%dT%H:%M")))
+    counts = interactions.group_by(start=start).aggregate(rows=interactions.count())
+    rows = _rows(counts.mutate(start=counts["start"].strftime("%Y-%m-%dT%H:%M")).order_by("start"))
     return {"unit": name, "start": [row["start"] for row in rows], "rows": [row["rows"] for row in rows]}
 
 
