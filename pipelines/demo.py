@@ -5,8 +5,11 @@ over gRPC, and asks it twice: before and after the user has watched three films 
 """
 
 import json
+import os
 import shutil
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -28,6 +31,7 @@ USER_ID = "196"
 LENGTH = 10
 WATCHED = 3
 GENRE_ROWS = 5
+STDERR = 2
 QUALITY = ("better than", "level with")
 """How the names of the gate's checks of quality begin; the others are checks of integrity."""
 FEWEST_FILMS = 30
@@ -58,6 +62,9 @@ def main(work_dir: str = WORK_DIR, location: str = "", console: Console | None =
 
 def tell(result: RunResult, config: RunConfig, console: Console) -> None:
     """Tell what came of a run on a dataset of titled items: quality, verdict, reports, live answers, next commands."""
+    licence = load_dataset_spec(result.artifacts["validated"] / DATASET_FILE).licence
+    if licence:
+        console.print(Text(f"Data: {licence}\n", "dim"))
     _show_quality(console, result)
     _show_verdict(console, result)
     repository = Path(config.repository) if result.passed else _unpromoted(result, config)
@@ -131,13 +138,13 @@ def _show_answers(console: Console, result: RunResult, repository: Path, config:
 
     catalogue = _Catalogue.read(result.artifacts["validated"])
     everything = len(catalogue.titles)
-    with model_server(repository) as address, Client(address) as client:
+    with _stderr_to(result.log), model_server(repository) as address, Client(address) as client:
         label = "" if result.passed else "; this candidate was [red]not promoted[/], it is served here only to be seen"
-        console.print(f"\nLive: gRPC, TensorFlow Serving's API, at [bold]{address}[/]{label}")
+        console.print(f"\n[bold]Live[/]: gRPC, TensorFlow Serving's API, at [bold]{address}[/]{label}")
         before = client.recommend(config.model_name, USER_ID, everything).item_ids
         genre, watched = catalogue.example(USER_ID, before[:LENGTH])
         after = client.recommend(config.model_name, USER_ID, everything, history=watched).item_ids
-    titles = ", ".join(catalogue.title(item) for item in watched)
+    titles = "; ".join(catalogue.title(item) for item in watched)
     console.print(f"User {USER_ID} watches three films of the genre {genre}: {titles}.")
     table = Table(title=f"User {USER_ID}: the top ten before and after", caption="↑ new in the top ten")
     for heading in ("", "before", "after"):
@@ -175,6 +182,20 @@ def _show_commands(console: Console, result: RunResult, repository: Path) -> Non
         ("how to describe it", "docs/data-contract.md"),
     ):
         console.print(f"  {what:<22}", Text(command), soft_wrap=True)
+
+
+@contextmanager
+def _stderr_to(log: Path) -> Iterator[None]:
+    """Add what TensorFlow's C++ part writes to stderr to a log; no setting of its own keeps it quiet."""
+    kept = os.dup(STDERR)
+    with log.open("a", encoding="utf-8") as stream:
+        os.dup2(stream.fileno(), STDERR)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, STDERR)
+            os.close(kept)
 
 
 def _short(path: Path) -> str:
