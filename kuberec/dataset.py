@@ -156,6 +156,9 @@ class Positive(Strict):
     """The least `value` of a positive."""
     event_types: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     """The event types that are positives."""
+    popular_is_liked: bool = True
+    """With `min_value`: whether items taken more often are valued higher. Where they are valued lower, the values are
+    taken to be inverted and the split fails; say `false` where that is the truth."""
 
 
 class DatasetSpec(Strict):

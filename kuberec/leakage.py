@@ -76,7 +76,7 @@ def check_split(folder: Path | str, manifest: Manifest | None = None) -> list[Ch
         if not split.spec.repeat_consumption:
             checks.append(_no_shared_pairs(split))
         checks += [_labels(split), _row_balance(split)]
-        if split.spec.positive.min_value is not None:
+        if split.spec.positive.min_value is not None and split.spec.positive.popular_is_liked:
             checks += [_direction(TRAIN, split.train), _direction("held-out", split.held_out)]
     return checks
 
@@ -170,7 +170,8 @@ def _direction(name: str, part: Any) -> Check:
     inverted = found.pvalue < SIGNIFICANCE and found.statistic < WEAKEST
     reason = f"Spearman correlation of count and mean value over {len(items)} items is {found.statistic:.3f}"
     if inverted:
-        reason += f" (p = {found.pvalue:.1g}): the values look inverted, the best may be coded lowest"
+        reason += f" (p = {found.pvalue:.1g}): the values look inverted, the best may be coded lowest. "
+        reason += "If they are right, set positive.popular_is_liked: false in dataset.yaml"
     return Check(title, not inverted, reason)
 
 

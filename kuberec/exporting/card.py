@@ -52,7 +52,7 @@ def model_card(model: FittedModel, dataset: Any, seed: int | None, validation: d
         validation: Validation metrics by name.
     """
     template = Environment(undefined=StrictUndefined, keep_trailing_newline=True).from_string(CARD)
-    positive = dataset.positive.model_dump(exclude_none=True)
+    positive = dataset.positive.model_dump(exclude_defaults=True)
     return template.render(
         name=model.name,
         dataset=dataset.name,

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from kuberec.checks import Check, checks_from_json, checks_to_json, describe, failed
+from kuberec.dataset import DATASET_FILE, dump_dataset_spec, load_dataset_spec
 from kuberec.errors import ArtifactError
 from kuberec.leakage import check_split
 from kuberec.schema import EVENT, ITEM, LABEL, SPLITS, TIME, USER, VALUE
@@ -151,6 +152,16 @@ def test_values_turned_round_everywhere(spoil: Callable[..., list[Check]]) -> No
     checks = spoil("temporal", lambda parts: {part: inverted(table) for part, table in parts.items()})
     assert names(checks) - {"direction of values (held-out)"} == {"direction of values (train)"}
     assert "the values look inverted" in describe(failed(checks))
+
+
+def test_values_may_be_declared_to_fall_with_popularity(spoil: Callable[..., list[Check]], tmp_path: Path) -> None:
+    def declare(parts: dict[str, pa.Table]) -> dict[str, pa.Table]:
+        spec = load_dataset_spec(tmp_path / DATASET_FILE)
+        told = spec.model_copy(update={"positive": spec.positive.model_copy(update={"popular_is_liked": False})})
+        (tmp_path / DATASET_FILE).write_text(dump_dataset_spec(told))
+        return {part: inverted(table) for part, table in parts.items()}
+
+    assert names(spoil("temporal", declare)) == set()
 
 
 def test_values_turned_round_in_train_only(spoil: Callable[..., list[Check]]) -> None:
