@@ -9,7 +9,7 @@ STAMP := $(VENV)/.setup-$(shell cat requirements.lock setup.py | cksum | cut -d 
 COMPILED := pipelines/compiled/training.yaml
 COMPILE := PYTHONPATH=. $(BIN)/kfp dsl compile --py pipelines/training.py --output
 
-.PHONY: help setup demo test test-fast lint format compile golden image bench-ingest bench-kill clean
+.PHONY: help setup demo test test-fast lint format compile golden image bench-ingest bench-dirt bench-kill clean
 
 help:  ## Show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -57,6 +57,9 @@ image:  ## Build the image that the steps run in
 
 bench-ingest: setup  ## Measure ingest and featurize on 20 million events beside pandas
 	$(BIN)/python benchmarks/ingest.py
+
+bench-dirt: setup  ## Account for every row of a CSV with over thirty kinds of dirt
+	$(BIN)/python benchmarks/dirt.py
 
 bench-kill: setup  ## Kill the pipeline inside each step and compare what the rerun gives
 	PYTHONPATH=. $(BIN)/python benchmarks/kill_resume.py
