@@ -61,6 +61,9 @@ bench-ingest: setup  ## Measure ingest and featurize on 20 million events beside
 bench-dirt: setup  ## Account for every row of a CSV with over thirty kinds of dirt
 	$(BIN)/python benchmarks/dirt.py
 
+bench-dirt: setup  ## Account for every row of a million with thirty kinds of dirt among them
+	$(BIN)/python benchmarks/dirt.py
+
 bench-kill: setup  ## Kill the pipeline inside each step and compare what the rerun gives
 	PYTHONPATH=. $(BIN)/python benchmarks/kill_resume.py
 

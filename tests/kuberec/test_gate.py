@@ -16,7 +16,10 @@ from kuberec.artifacts import new_artifact, read_manifest, verify_artifact, writ
 from kuberec.checks import Check
 from kuberec.errors import ArtifactError, ConfigError
 from kuberec.evaluate import evaluate
+from kuberec.features import load_features
 from kuberec.gate import Rule, Verdict, gate, quality_checks
+from kuberec.train import load_model
+from kuberec.validate_export import validate_export
 from tests.kuberec.conftest import Run
 
 Leads = dict[str, tuple[float, float]]
@@ -147,14 +150,21 @@ def test_a_leak_into_the_features_alone_is_refused(run: Run, tmp_path: Path) -> 
     assert "evaluation from features" in failed
 
 
-def test_an_export_that_answers_otherwise_is_refused(run: Run, tmp_path: Path) -> None:
-    def shift(folder: Path) -> None:
-        check = {"name": "rank order", "passed": False, "reason": "item ids are shifted by one for 5 of 5 users"}
-        write_json(folder / "parity.json", {"checks": [check]})
+def test_an_export_with_shifted_ids_is_refused(run: Run, tmp_path: Path) -> None:
+    import tensorflow as tf
 
-    failing = rewritten(run.parity, tmp_path / "parity", shift)
-    failed = refused(decide(replace(run, parity=failing), tmp_path / "verdict"))
-    assert failed == {"export: rank order": "item ids are shifted by one for 5 of 5 users"}
+    from kuberec.exporting.graph import ServingGraph
+    from kuberec.exporting.signatures import signatures
+
+    def shift(folder: Path) -> None:
+        graph = ServingGraph(load_model(run.model, load_features(run.features)))
+        graph.item_ids = tf.roll(graph.item_ids, 1, axis=0)
+        tf.saved_model.save(graph, str(folder), signatures=signatures(graph))
+
+    shifted = rewritten(run.export, tmp_path / "export", shift)
+    validate_export(shifted, run.model, run.features, tmp_path / "parity")
+    failed = refused(decide(replace(run, export=shifted, parity=tmp_path / "parity"), tmp_path / "verdict"))
+    assert "hold another item" in failed["export: recommendations"]
 
 
 def test_a_parity_without_checks_is_refused(run: Run, tmp_path: Path) -> None:
