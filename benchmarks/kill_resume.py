@@ -31,6 +31,9 @@ print(json.dumps({"artifacts": artifacts, "passed": result.passed, "version": re
                   "executed": dict(result.executed), "cached": result.cached}))
 """
 POLL_SECONDS = 0.002
+SLICE_SECONDS = 0.0005
+LEAD_SECONDS = 0.1
+"""About how long it takes to see that a step has begun."""
 PATIENCE_SECONDS = 600.0
 TEMPORARY = re.compile(r"\.(.+\.|publishing-)[0-9a-f]{32}")
 """What an unfinished output is called."""
@@ -93,8 +96,13 @@ class Runs:
         before = self._folders()
         process = self._start()
         folder = self._wait_for(process, step, before)
-        while process.poll() is None and not self._is_writing(step, folder) and not _is_done(folder):
-            time.sleep(POLL_SECONDS)
+        # Some outputs are written within milliseconds: let the step run in slices, and look while it stands still.
+        while process.poll() is None and not _is_done(folder):
+            os.killpg(process.pid, signal.SIGSTOP)
+            if self._is_writing(step, folder):
+                break
+            os.killpg(process.pid, signal.SIGCONT)
+            time.sleep(SLICE_SECONDS)
         return self._kill(process, folder)
 
     def _start(self) -> subprocess.Popen[str]:
@@ -154,7 +162,10 @@ def main() -> None:
     runs = Runs(WORK_DIR / "killed", settings)
     kills: dict[str, dict[str, bool]] = {}
     for step, seconds in unbroken.executed.items():
-        kills[step] = {"working": runs.kill_after(step, seconds / 2), "writing": runs.kill_while_writing(step)}
+        kills[step] = {
+            "working": runs.kill_after(step, max(0.0, seconds / 2 - LEAD_SECONDS)),
+            "writing": runs.kill_while_writing(step),
+        }
         print(step, kills[step], flush=True)
     resumed = runs.finish()
     equal = compare(unbroken, resumed)
