@@ -113,10 +113,24 @@ class FittedModel:
             histories: Raw ids of the items each user just took, oldest first.
         """
         user = self.data.users.indices(user_ids)
-        lists = [self._ranked(part, k, histories, start) for start, part in _parts(user)]
-        return Recommendations(
-            np.concatenate([part.item_ids for part in lists]), np.concatenate([part.scores for part in lists])
-        )
+        if histories is None:
+            return self._named(*self.rank(user, k))
+        session = self.data.items.indices(_padded(histories))
+        return self._named(*self.rank(user, k, session))
+
+    def rank(self, user: Array, k: int, histories: Array | None = None) -> tuple[Array, Array]:
+        """As `recommend`, by index.
+
+        Args:
+            user: `[B]` indices of users.
+            k: At least 1.
+            histories: `[B, T]` indices of the items each user just took, 0-padded.
+
+        Returns:
+            Indices of items `[B, k]`, 0 where nothing is left, and their scores `[B, k]`, there minus infinity.
+        """
+        parts = [self._rank(user[start : start + BATCH], k, histories, start) for start in _starts(user)]
+        return np.concatenate([items for items, _ in parts]), np.concatenate([scores for _, scores in parts])
 
     def similar_items(self, item_ids: Sequence[str], k: int) -> Recommendations:
         """The k items nearest to each item by the cosine of their vectors, biases and popularity left out.
@@ -128,7 +142,7 @@ class FittedModel:
         scores = directions[item] @ directions.T
         scores[np.arange(len(item)), item] = EXCLUDED
         scores[~directions[item].any(axis=1)] = EXCLUDED
-        return self._named(scores, k)
+        return self._named(*_best(scores, k))
 
     @cached_property
     def item_directions(self) -> Array:
@@ -143,21 +157,26 @@ class FittedModel:
         items = self.item_vectors[self.data.items.indices(item_ids)]
         return np.asarray(np.einsum("bd,bnd->bn", users, items), dtype=np.float32)
 
-    def _ranked(self, user: Array, k: int, histories: Sequence[Sequence[str]] | None, start: int) -> Recommendations:
+    def _rank(self, user: Array, k: int, histories: Array | None, start: int) -> tuple[Array, Array]:
         vectors = self.user_vectors[user]
         excluded = self.observed[user].toarray()
         if histories is not None:
-            session = self.data.items.indices(_padded(histories[start : start + len(user)]))
+            session = histories[start : start + len(user)]
             vectors = self.session_vectors(user, session)
             np.put_along_axis(excluded, session, True, axis=1)
         scores = vectors @ self.item_vectors.T
         scores[excluded] = EXCLUDED
-        return self._named(scores, k)
+        return _best(scores, k)
 
-    def _named(self, scores: Array, k: int) -> Recommendations:
-        """The k best columns of `[B, n_items + 1]` scores, never the unknown item, as raw ids."""
-        index, best = top_k(scores[:, 1:], k)
-        return Recommendations(np.where(np.isfinite(best), self.data.items.ids[index + 1], PADDING), best)
+    def _named(self, items: Array, scores: Array) -> Recommendations:
+        # The unknown item's id is the padding.
+        return Recommendations(self.data.items.ids[items], scores)
+
+
+def _best(scores: Array, k: int) -> tuple[Array, Array]:
+    """The k best columns of `[B, n_items + 1]` scores, never the unknown item; 0 where only excluded ones are left."""
+    columns, best = top_k(scores[:, 1:], k)
+    return np.where(np.isfinite(best), columns + 1, UNKNOWN_INDEX), best
 
 
 def _padded(histories: Sequence[Sequence[str]]) -> Array:
@@ -165,9 +184,10 @@ def _padded(histories: Sequence[Sequence[str]]) -> Array:
     return np.array([[*history, *[PADDING] * (width - len(history))] for history in histories], dtype=object)
 
 
-def _parts(index: Array) -> list[tuple[int, Array]]:
-    return [(start, index[start : start + BATCH]) for start in range(0, max(len(index), 1), BATCH)]
+def _starts(index: Array) -> range:
+    return range(0, max(len(index), 1), BATCH)
 
 
 def _in_batches(encode: Any, index: Array) -> Array:
-    return np.concatenate([np.asarray(encode(part), dtype=np.float32) for _, part in _parts(index)])
+    parts = [encode(index[start : start + BATCH]) for start in _starts(index)]
+    return np.concatenate([np.asarray(part, dtype=np.float32) for part in parts])

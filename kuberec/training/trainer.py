@@ -60,7 +60,7 @@ def fit(family: Family, config: FamilyConfig, features: Features, run: TrainingR
     """
     checkpoints = Checkpoints(run.checkpoints and run.checkpoints / _key(family, config, features, run))
     search = Phase(family, config, features, features.train, run, checkpoints)
-    validation = Validation(features.validation, len(features.items), run.k)
+    validation = Validation(features.validation, run.k)
     progress = search.run(SEARCH, config.epochs, config.patience, validation)
     refit = Phase(family, config, features, features.observed, run, checkpoints)
     refit.run(REFIT, progress.best_epoch)
