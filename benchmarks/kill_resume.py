@@ -35,7 +35,7 @@ SLICE_SECONDS = 0.0005
 LEAD_SECONDS = 0.1
 """About how long it takes to see that a step has begun."""
 PATIENCE_SECONDS = 600.0
-TEMPORARY = re.compile(r"\.(.+\.|publishing-)[0-9a-f]{32}")
+TEMPORARY = re.compile(r"\.(.+\.[0-9a-f]{32}|publishing-.+)")
 """What an unfinished output is called."""
 
 

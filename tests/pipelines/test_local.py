@@ -81,8 +81,9 @@ def test_a_source_written_again_is_read_again_and_its_equal_content_reuses_the_r
 ) -> None:
     os.utime(workshop.folder / "data" / "events.csv")
     again = run(workshop.config())
-    # A changed source makes another run: it meets the version that serves, which is its equal.
-    assert list(again.executed) == ["ingest", "evaluate", "gate", "promote"]
+    # A changed source makes another run: it is judged against the version that serves, which is its equal.
+    assert "ingest" in again.executed
+    assert set(again.cached) >= {"validate", "split", "featurize", "train matrix_factorization", "export"}
     assert content(again)["exported"] == content(unbroken)["exported"]
     assert again.version == unbroken.version
 
