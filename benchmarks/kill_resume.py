@@ -71,9 +71,9 @@ class Runs:
 
     def __init__(self, work_dir: Path, settings: Sequence[str]) -> None:
         shutil.rmtree(work_dir, ignore_errors=True)
-        self.steps = work_dir / "run" / "steps"
+        self._work_dir = work_dir / "run"
         self.repository = work_dir / "models"
-        self._settings = [*settings, f"work_dir={work_dir / 'run'}", f"repository={self.repository}"]
+        self._settings = [*settings, f"work_dir={self._work_dir}", f"repository={self.repository}"]
 
     def finish(self) -> Finished:
         """Run to the end."""
@@ -85,25 +85,37 @@ class Runs:
 
     def kill_after(self, step: str, seconds: float) -> bool:
         """Start, wait until the step has run for some seconds, kill; whether that was still inside the step."""
-        before = self._folders()
-        process = self._start()
-        folder = self._wait_for(process, step, before)
+        attempt = self._reach(step)
         time.sleep(seconds)
-        return self._kill(process, folder)
+        return attempt.kill()
 
     def kill_while_writing(self, step: str) -> bool:
         """Start, wait until the step writes its output, kill; whether that was still inside the step."""
-        before = self._folders()
-        process = self._start()
-        folder = self._wait_for(process, step, before)
+        attempt = self._reach(step)
         # Some outputs are written within milliseconds: let the step run in slices, and look while it stands still.
-        while process.poll() is None and not _is_done(folder):
-            os.killpg(process.pid, signal.SIGSTOP)
-            if self._is_writing(step, folder):
+        while attempt.process.poll() is None and not attempt.is_done():
+            os.killpg(attempt.process.pid, signal.SIGSTOP)
+            if attempt.is_writing():
                 break
-            os.killpg(process.pid, signal.SIGCONT)
+            os.killpg(attempt.process.pid, signal.SIGCONT)
             time.sleep(SLICE_SECONDS)
-        return self._kill(process, folder)
+        return attempt.kill()
+
+    def _reach(self, step: str) -> "Attempt":
+        """Start a run, and wait until a step's process has begun."""
+        steps, code = self._work_dir / "steps", self._work_dir / "tmp"
+        before = frozenset(steps.glob("*"))
+        shutil.rmtree(code, ignore_errors=True)
+        process = self._start()
+        component = step.partition(" ")[0]
+        attempt = Attempt(process, component, steps, before, self.repository)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline and process.poll() is None:
+            # The process reads the component's code from a file there.
+            if any(f"def {component}(" in _text(path) for path in code.glob("tmp.*/*.py")):
+                return attempt
+            time.sleep(POLL_SECONDS)
+        raise RuntimeError(f"the step {step} was never reached")
 
     def _start(self) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -115,33 +127,50 @@ class Runs:
             start_new_session=True,  # so that the step's process dies with the runner's
         )
 
-    def _folders(self) -> set[Path]:
-        return set(self.steps.glob("*")) if self.steps.is_dir() else set()
 
-    def _wait_for(self, process: subprocess.Popen[str], step: str, before: set[Path]) -> Path:
-        """The folder of a step of the new run, once it is there."""
-        name, _, family = step.partition(" ")
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while time.monotonic() < deadline and process.poll() is None:
-            for run in self._folders() - before:
-                found = sorted(run.rglob(name.replace("_", "-")))
-                if found:
-                    return found[-1]
-            time.sleep(POLL_SECONDS)
-        raise RuntimeError(f"the step {step} {family} was never reached")
+@dataclass(frozen=True)
+class Attempt:
+    """A run that has reached a step.
 
-    def _is_writing(self, step: str, folder: Path) -> bool:
-        where = self.repository if step == "promote" else folder
-        return any(TEMPORARY.fullmatch(path.name) for path in where.rglob(".*"))
+    Attributes:
+        process: The runner's.
+        component: The step's component.
+        steps: Where each run has a folder with a folder for each of its steps.
+        before: The folders of earlier runs.
+        repository: The model repository, the only place that `promote` writes to.
+    """
 
-    def _kill(self, process: subprocess.Popen[str], folder: Path) -> bool:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        return not _is_done(folder)
+    process: subprocess.Popen[str]
+    component: str
+    steps: Path
+    before: frozenset[Path]
+    repository: Path
+
+    def is_done(self) -> bool:
+        """Whether the step has finished."""
+        return any((folder / "executor_output.json").is_file() for folder in self._folders())
+
+    def is_writing(self) -> bool:
+        """Whether an unfinished output is there."""
+        where = [self.repository] if self.component == "promote" else self._folders()
+        return any(TEMPORARY.fullmatch(path.name) for folder in where for path in folder.rglob(".*"))
+
+    def kill(self) -> bool:
+        """Kill the runner and the step's process; whether the step was not done yet."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.communicate()
+        return not self.is_done()
+
+    def _folders(self) -> list[Path]:
+        runs = set(self.steps.glob("*")) - self.before
+        return [folder for run in runs for folder in run.rglob(self.component.replace("_", "-"))]
 
 
-def _is_done(folder: Path) -> bool:
-    return (folder / "executor_output.json").is_file()
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
 
 
 def compare(unbroken: Finished, resumed: Finished) -> dict[str, bool]:
