@@ -58,9 +58,6 @@ image:  ## Build the image that the steps run in
 bench-ingest: setup  ## Measure ingest and featurize on 20 million events beside pandas
 	$(BIN)/python benchmarks/ingest.py
 
-bench-dirt: setup  ## Account for every row of a CSV with over thirty kinds of dirt
-	$(BIN)/python benchmarks/dirt.py
-
 bench-dirt: setup  ## Account for every row of a million with thirty kinds of dirt among them
 	$(BIN)/python benchmarks/dirt.py
 

@@ -66,7 +66,7 @@ def test_a_bad_setting_is_named(overrides: list[str], message: str) -> None:
 
 
 def test_every_fault_is_named_at_once() -> None:
-    with pytest.raises(ConfigError, match="seed.*; margin|margin.*; seed"):
+    with pytest.raises(ConfigError, match=r"seed.*; margin|margin.*; seed"):
         load_config(None, ["seed=x", "margin=9"])
 
 
