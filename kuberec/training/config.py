@@ -78,7 +78,7 @@ class FamilyConfig(Strict):
     """Passes without a better validation metric before the training stops."""
     history_length: int = Field(50, ge=1)
     """Most recent positives of a user that a history tower reads."""
-    session_weight: float = Field(5.0, gt=0)
+    session_weight: float = Field(2.0, gt=0)
     """A session of n items counts n / (n + this) against what is known of the user."""
 
 

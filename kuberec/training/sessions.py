@@ -9,7 +9,7 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 SESSION_LENGTH = 5
 """Items a user's vector is regressed on; few, because sessions are short."""
-RIDGE = 0.1
+RIDGE = 0.03
 """Ridge penalty relative to the mean variance of the inputs."""
 
 
