@@ -5,11 +5,13 @@ SHELL := /bin/bash
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.setup-$(shell cat requirements.lock setup.py | cksum | cut -d ' ' -f 1)
+LOCK := requirements-dev.lock
+STAMP := $(VENV)/.setup-$(shell cat $(LOCK) setup.py | cksum | cut -d ' ' -f 1)
+RESOLVE := $(BIN)/uv pip compile setup.py --quiet --no-header --generate-hashes --python-version 3.11
 COMPILED := pipelines/compiled/training.yaml
 COMPILE := PYTHONPATH=. $(BIN)/kfp dsl compile --py pipelines/training.py --output
 
-.PHONY: help setup demo test test-fast lint format compile golden image bench-ingest bench-dirt bench-kill clean
+.PHONY: help setup demo test test-fast lint format compile golden lock image bench-ingest bench-dirt bench-kill clean
 
 help:  ## Show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -23,7 +25,7 @@ $(STAMP):
 	  echo "Python 3.11 is needed, and $(PYTHON) is $$($(PYTHON) --version). Name another: make setup PYTHON=/path/to/python3.11"; exit 1; }
 	@echo "Setting up $(VENV); the first time takes a few minutes."
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(LOCK)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@rm -f $(VENV)/.setup-* && touch $@
 
@@ -51,6 +53,10 @@ compile: setup  ## Compile the pipeline into pipelines/compiled/
 golden: setup  ## Check that the compiled pipeline is up to date
 	@$(COMPILE) $(VENV)/training.yaml > /dev/null
 	@diff -u $(COMPILED) $(VENV)/training.yaml || { echo "$(COMPILED) is out of date: run make compile and read the diff."; exit 1; }
+
+lock: setup  ## Pin the newest packages that setup.py allows: requirements.lock for images, requirements-dev.lock for work
+	$(RESOLVE) --extra pipelines --output-file requirements.lock
+	$(RESOLVE) --extra dev --constraints requirements.lock --output-file $(LOCK)
 
 image:  ## Build the image that the steps run in
 	docker build --target pipeline --tag kuberec/pipeline:0.1.0 .

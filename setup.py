@@ -53,7 +53,7 @@ setup(
             "pytest-xdist",
             "ruff",
             "types-PyYAML",
-            "types-tqdm",
+            "uv",
         ],
     },
     entry_points={"console_scripts": ["kuberec=kuberec.cli:main"]},

@@ -1,6 +1,7 @@
 """Fit a family: find the number of passes on the validation part, then train on everything observed."""
 
 import hashlib
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -153,7 +154,7 @@ def _key(family: Family, config: FamilyConfig, features: Features, run: Training
 
 @contextmanager
 def _shown(label: str, epochs: int) -> Iterator[Report]:
-    """A progress bar on a terminal, nothing elsewhere."""
+    """A progress bar on a terminal, a line a pass elsewhere, as in the log of a pod."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
@@ -162,6 +163,8 @@ def _shown(label: str, epochs: int) -> Iterator[Report]:
         def show(progress: PhaseProgress) -> None:
             numbers = " ".join(f"{name} {value:.4f}" for name, value in progress.history[-1].items() if name != "epoch")
             bar.update(task, completed=progress.epoch, description=f"{label} {numbers}")
+            if not console.is_terminal:
+                print(f"{label} {progress.epoch}/{epochs} {numbers}", file=sys.stderr, flush=True)
 
         yield show
 
