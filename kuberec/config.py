@@ -41,10 +41,9 @@ class RunConfig(BaseModel):
     """Length of the ranked lists that are judged."""
     metric: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*@[1-9][0-9]*$")] = "ndcg@10"
     """The metric of the gate, `name@k`."""
-    margin: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """At least 0, in the metric's unit: the lead that `better` demands, or the lag that `level` tolerates."""
-    rule: Literal["level", "better"] = "level"
-    """How the gate reads the confidence interval of the difference to each rival: `level` or `better`."""
+    margin: Annotated[float, Field(ge=-1, le=1)] = -0.02
+    """What the lead over each rival must exceed with confidence, in the metric's unit; negative: how far the candidate
+    may trail."""
     repository: Annotated[str, Field(min_length=1)] = "var/models"
     """The model repository that the server watches."""
     model_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")] = "recommender"

@@ -1,11 +1,9 @@
 """The step `gate`: may the candidate be promoted? Integrity first, then quality against its rivals.
 
-Quality is judged by the 95 % interval [low, high] of the paired difference candidate - rival on the metric. Rivals are
-the best baseline and, where one serves, the champion:
-
-    level   (default) the candidate is better than popularity, low > 0, and not worse than each rival by more than the
-            margin: high >= -margin. It may be level with its rivals.
-    better  the candidate leads each rival by more than the margin: low > margin.
+Quality is judged by the 95 % interval [low, high] of the paired difference candidate - rival on the metric. The
+candidate must be better than popularity, low > 0, and must hold against its rivals, the best baseline and, where one
+serves, the champion: low > margin. A negative margin is how far it may trail at most, with confidence
+(non-inferiority); 0 asks for a proven lead.
 
 docs/evaluation-and-gate.md discusses the rule.
 """
@@ -14,7 +12,6 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +34,11 @@ from kuberec.schema import ITEM, LABEL, TEST, TRAIN, USER, VALIDATION
 VERDICT_FILE = "verdict.json"
 SUMMARY_FILE = "verdict.md"
 PARITY_FILE = "parity.json"
+CHAMPION_CHECK = "holds against the champion"
+MARGIN = -0.02
+"""By default the candidate may trail a rival by at most this, in the metric's unit, with confidence."""
 LEAST_USERS = 20
 """Test users below which a bootstrap interval means little."""
-
-
-class Rule(StrEnum):
-    """How the interval of a paired difference decides; see the module."""
-
-    LEVEL = "level"
-    BETTER = "better"
 
 
 @dataclass(frozen=True)
@@ -65,8 +58,7 @@ def gate(
     output: Path | str,
     *,
     metric: str = "ndcg@10",
-    margin: float = 0.0,
-    rule: str = Rule.LEVEL,
+    margin: float = MARGIN,
 ) -> Verdict:
     """Decide whether the candidate may be promoted; a refusal is an answer and no error.
 
@@ -78,17 +70,15 @@ def gate(
         parity: The output of `validate_export`.
         output: Folder for `verdict.json` and `verdict.md`.
         metric: The metric that decides, a key of `metrics.json` such as `ndcg@10`.
-        margin: At least 0, in the metric's unit; what it means depends on the rule.
-        rule: `level` or `better`.
+        margin: What the lead over each rival must exceed with confidence, in the metric's unit; negative where the
+            candidate may trail a little.
 
     Raises:
-        ConfigError: The metric was not evaluated, the rule is unknown or the margin negative.
+        ConfigError: The metric was not evaluated, or the margin is no number.
         ArtifactError: An input is no artifact at all.
     """
-    if rule not in list(Rule):
-        raise ConfigError(f"rule={rule!r} is unknown; the rules are {', '.join(Rule)}.")
-    if not (math.isfinite(margin) and margin >= 0):
-        raise ConfigError(f"margin={margin} must be a finite number of at least 0.")
+    if not math.isfinite(margin):
+        raise ConfigError(f"margin={margin} must be a finite number.")
     inputs = {"evaluation": evaluation, "split": split, "features": features, "export": export, "parity": parity}
     folders = {name: Path(folder) for name, folder in inputs.items()}
     figures = json.loads((folders["evaluation"] / METRICS_FILE).read_text(encoding="utf-8"))
@@ -100,13 +90,13 @@ def gate(
         *_features_agree(folders["split"], folders["features"]),
         *_parity(folders["parity"]),
         *_sound_lists(figures),
-        *quality_checks(figures, metric, margin, Rule(rule)),
+        *quality_checks(figures, metric, margin),
     ]
     verdict = Verdict(all(check.passed for check in checks), tuple(checks))
-    facts = {"passed": verdict.passed, "candidate": figures["candidate"], "metric": metric, "rule": rule}
+    facts = {"passed": verdict.passed, "candidate": figures["candidate"], "metric": metric, "margin": margin}
     with new_artifact(output, "verdict", parents=folders) as (folder, manifest):
-        write_json(folder / VERDICT_FILE, {**facts, "margin": margin, "checks": checks_to_json(checks)})
-        write_text(folder / SUMMARY_FILE, _markdown(verdict, facts, margin))
+        write_json(folder / VERDICT_FILE, {**facts, "checks": checks_to_json(checks)})
+        write_text(folder / SUMMARY_FILE, _markdown(verdict, facts))
         manifest.facts = facts
     return verdict
 
@@ -197,45 +187,41 @@ def _sound_lists(figures: Mapping[str, Any]) -> list[Check]:
     return [Check("sound lists", faults["observed"] == faults["repeated"] == 0, reason)]
 
 
-def quality_checks(figures: Mapping[str, Any], metric: str, margin: float, rule: Rule) -> list[Check]:
-    """The candidate against popularity (rule `level`), the best baseline and the champion."""
+def quality_checks(figures: Mapping[str, Any], metric: str, margin: float) -> list[Check]:
+    """The candidate against popularity, the best baseline and the champion."""
     users = figures["slices"][ALL]["users"]
     enough = f"{users} test users; an interval needs at least {LEAST_USERS}"
-    checks = [Check("enough test users", users >= LEAST_USERS, enough)]
-    names = figures["recommenders"]
-    if rule is Rule.LEVEL:
-        checks.append(_against(figures, Popularity.name, "better than popularity", metric, 0.0, Rule.BETTER))
-    best = figures["best_baseline"].get(metric)
-    wording = "level with" if rule is Rule.LEVEL else "better than"
-    checks.append(_against(figures, best, f"{wording} the best baseline", metric, margin, rule))
-    if ServedModel.name in names:
-        checks.append(_against(figures, ServedModel.name, f"{wording} the champion", metric, margin, rule))
+    checks = [
+        Check("enough test users", users >= LEAST_USERS, enough),
+        _against(figures, Popularity.name, "better than popularity", metric, 0.0),
+        _against(figures, figures["best_baseline"].get(metric), "holds against the best baseline", metric, margin),
+    ]
+    if ServedModel.name in figures["recommenders"]:
+        checks.append(_against(figures, ServedModel.name, CHAMPION_CHECK, metric, margin))
     else:
-        checks.append(Check(f"{wording} the champion", True, "no champion was named: nothing serves yet"))
+        checks.append(Check(CHAMPION_CHECK, True, "no champion was named"))
     return checks
 
 
-def _against(figures: Mapping[str, Any], rival: str | None, name: str, metric: str, margin: float, rule: Rule) -> Check:
+def _against(figures: Mapping[str, Any], rival: str | None, name: str, metric: str, margin: float) -> Check:
     if rival not in figures["differences"]:
         return Check(name, False, f"{rival or 'a baseline'} was not evaluated, so there is nothing to compare with")
     candidate, lead = figures["candidate"], figures["differences"][rival][ALL][metric]
     own, other = (figures["recommenders"][who]["slices"][ALL][metric]["mean"] for who in (candidate, rival))
-    passed = lead["low"] > margin if rule is Rule.BETTER else lead["high"] >= -margin
-    asked = f"low end above {margin:g}" if rule is Rule.BETTER else f"high end not below {0 - margin:g}"
+    passed = lead["low"] > margin
     reason = (
-        f"{candidate} {own:.4f} against {rival} {other:.4f}: {lead_text(lead, metric)}; the rule asks for a {asked}, "
-        f"which {'holds' if passed else 'does not hold'}"
+        f"{candidate} {own:.4f} against {rival} {other:.4f}: {lead_text(lead, metric)}; the gate asks for a low end "
+        f"above {margin:g}, which {'holds' if passed else 'does not hold'}"
     )
     return Check(name, passed, reason)
 
 
-def _markdown(verdict: Verdict, facts: Mapping[str, Any], margin: float) -> str:
+def _markdown(verdict: Verdict, facts: Mapping[str, Any]) -> str:
     failed = sum(not check.passed for check in verdict.checks)
     lines = [
         f"# {'Passed' if verdict.passed else 'Refused'}: {facts['candidate']}",
         "",
-        f"Rule `{facts['rule']}` on {facts['metric']} with margin {margin:g}; {len(verdict.checks)} checks, {failed} "
-        "failed.",
+        f"Judged on {facts['metric']} with margin {facts['margin']:g}; {len(verdict.checks)} checks, {failed} failed.",
         "",
         "| check | result | reason |",
         "|---|---|---|",

@@ -32,7 +32,7 @@ LENGTH = 10
 WATCHED = 3
 GENRE_ROWS = 5
 STDERR = 2
-QUALITY = ("better than", "level with")
+QUALITY = ("better than", "holds against")
 """How the names of the gate's checks of quality begin; the others are checks of integrity."""
 FEWEST_FILMS = 30
 """A genre with fewer films is no good example: too few are left to recommend."""

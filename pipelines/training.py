@@ -39,8 +39,7 @@ def training(
     k: int = 10,
     champion: str = "",
     metric: str = "ndcg@10",
-    margin: float = 0.0,
-    rule: str = "level",
+    margin: float = -0.02,
     repository: str = "models",
     model_name: str = "recommender",
 ) -> None:
@@ -103,7 +102,6 @@ def training(
         parity=parity.outputs["parity"],
         metric=metric,
         margin=margin,
-        rule=rule,
     )
     resources(verdict, cpu="1", memory="4G")
 

@@ -14,7 +14,6 @@ def gate(
     parity: dsl.Input[dsl.Artifact],
     metric: str,
     margin: float,
-    rule: str,
     verdict: dsl.Output[dsl.Artifact],
     reasons: dsl.Output[dsl.Markdown],
 ) -> bool:
@@ -28,7 +27,6 @@ def gate(
         parity: What `validate_export` wrote.
         metric: The metric that decides, name@k.
         margin: By how much the candidate must lead.
-        rule: level or better: how the confidence interval is read.
 
     Returns:
         verdict: Every check with its reason.
@@ -40,7 +38,7 @@ def gate(
 
     decision = gate(
         evaluation.path, parts.path, features.path, exported.path, parity.path, verdict.path,
-        metric=metric, margin=margin, rule=rule,
+        metric=metric, margin=margin,
     )  # fmt: skip
     shutil.copyfile(f"{verdict.path}/verdict.md", reasons.path)
     return bool(decision.passed)

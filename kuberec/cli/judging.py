@@ -57,10 +57,10 @@ def gate(
     parity: Annotated[Path, typer.Option(help="The output of validate-export.")],
     output: Output,
     metric: Annotated[str, typer.Option(help="The metric that decides, name@k.")] = "ndcg@10",
-    margin: Annotated[float, typer.Option(min=0.0, help="What it means depends on the rule.")] = 0.0,
-    rule: Annotated[
-        str, typer.Option(help="level: not worse than each rival within the interval; better: ahead of each.")
-    ] = "level",
+    margin: Annotated[
+        float,
+        typer.Option(help="What the lead over each rival must exceed with confidence; negative: how far it may trail."),
+    ] = -0.02,
     as_json: Json = False,
 ) -> None:
     """Decide whether the candidate may be promoted, and say why. Exit code 1 when it may not.
@@ -73,7 +73,7 @@ def gate(
     """
     from kuberec.gate import gate as step
 
-    verdict = step(evaluation, split, features, export, parity, output, metric=metric, margin=margin, rule=rule)
+    verdict = step(evaluation, split, features, export, parity, output, metric=metric, margin=margin)
     if as_json:
         print_json({"passed": verdict.passed, "checks": [asdict(check) for check in verdict.checks]})
     else:

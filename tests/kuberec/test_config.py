@@ -27,7 +27,7 @@ def test_overrides_are_typed_by_their_field() -> None:
 
 
 def test_dump_and_load_give_the_same_settings(tmp_path: Path) -> None:
-    config = load_config(None, ["families=a,b", "source=dätä/dataset.yaml", "test_share=0.2", "rule=better"])
+    config = load_config(None, ["families=a,b", "source=dätä/dataset.yaml", "test_share=0.2"])
     path = tmp_path / "run.yaml"
     path.write_text(dump_config(config), encoding="utf-8")
     assert load_config(path) == config

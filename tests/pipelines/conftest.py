@@ -25,6 +25,7 @@ class Workshop:
                 "work_dir": str(self.folder / "run"),
                 "repository": str(self.folder / "models"),
                 "families": ["matrix_factorization"],
+                "margin": -0.2,  # wide enough for the intervals of a small test part
             }
             | settings
         )

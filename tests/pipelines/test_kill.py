@@ -23,7 +23,8 @@ def test_a_killed_run_goes_on_to_the_same_artifacts(
     unbroken: RunResult, workshop: Workshop, new_workshop: Callable[[], Workshop]
 ) -> None:
     config = new_workshop().config()
-    runs = Runs(Path(config.work_dir).parent / "killed", [f"source={config.source}", "families=matrix_factorization"])
+    settings = [f"source={config.source}", "families=matrix_factorization", f"margin={config.margin}"]
+    runs = Runs(Path(config.work_dir).parent / "killed", settings)
     for step in STEPS:
         assert runs.kill_while_writing(step), step
     resumed = runs.finish()

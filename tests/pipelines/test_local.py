@@ -69,7 +69,7 @@ def test_a_rerun_with_nothing_changed_only_asks_the_repository(unbroken: RunResu
 
 
 def test_a_shut_gate_publishes_nothing_and_reuses_the_rest(unbroken: RunResult, workshop: Workshop) -> None:
-    refused = run(workshop.config(rule="better", margin=0.9))
+    refused = run(workshop.config(margin=0.9))
     assert not refused.passed
     assert refused.version is None
     assert list(refused.executed) == ["evaluate", "gate"]  # now beside the champion, the version that serves
@@ -133,7 +133,7 @@ def test_the_demonstration_tells_what_came_of_a_run(unbroken: RunResult, worksho
 
 
 def test_a_refused_candidate_is_shown_as_not_promoted(unbroken: RunResult, workshop: Workshop) -> None:
-    config = workshop.config(rule="better", margin=0.9)
+    config = workshop.config(margin=0.9)
     text = StringIO()
     tell(run(config), config, Console(file=text, width=120))
     assert "refused, nothing was published" in text.getvalue()

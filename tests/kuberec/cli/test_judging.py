@@ -14,7 +14,7 @@ def gate_words(run: Run, output: Path) -> list[object]:
 
 
 def test_a_model_becomes_a_live_answer(kuberec: Kuberec, run: Run, tmp_path: Path) -> None:
-    judged = kuberec(*gate_words(run, tmp_path / "verdict"))
+    judged = kuberec(*gate_words(run, tmp_path / "verdict"), "--margin", -0.2)
     assert judged.code == 0, judged.out + judged.err
     assert "The gate is open" in judged.out
     repository = tmp_path / "models"
@@ -33,7 +33,7 @@ def test_a_model_becomes_a_live_answer(kuberec: Kuberec, run: Run, tmp_path: Pat
 
 
 def test_a_shut_gate_is_exit_code_1_and_stops_promotion(kuberec: Kuberec, run: Run, tmp_path: Path) -> None:
-    judged = kuberec(*gate_words(run, tmp_path / "verdict"), "--rule", "better", "--margin", 0.99, "--json")
+    judged = kuberec(*gate_words(run, tmp_path / "verdict"), "--margin", 0.99, "--json")
     assert judged.code == 1
     assert json.loads(judged.out)["passed"] is False
     refused = kuberec("promote", run.export, tmp_path / "verdict", "--repository", tmp_path / "models")
