@@ -154,15 +154,15 @@ def popularity_bias(lists: Array, takers: Array, history: EncodedInteractions, r
 
     Returns:
         `recommended`, `history`, `catalogue`: mean number of takers of an item, averaged over users (over items for the
-        catalogue); `lift`: recommended / history - 1, 0 without bias. Empty without a user with history.
+        catalogue); `lift`: recommended / history - 1, 0 without bias. Empty where nobody has both.
     """
     count = np.bincount(history.user, minlength=int(rows.max(initial=0)) + 1)
     total = np.bincount(history.user, weights=takers[history.item], minlength=len(count))
-    warm = count[rows] > 0
+    warm = (count[rows] > 0) & (lists != UNKNOWN_INDEX).any(axis=1)
     if not warm.any():
         return {}
     own = float((total[rows[warm]] / count[rows[warm]]).mean())
-    shown = float(np.nanmean(_list_means(takers.astype(float), lists[warm])))
+    shown = float(_list_means(takers.astype(float), lists[warm]).mean())
     return {"recommended": shown, "history": own, "catalogue": float(takers[1:].mean()), "lift": shown / own - 1}
 
 

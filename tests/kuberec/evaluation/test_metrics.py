@@ -151,6 +151,11 @@ def test_popularity_bias_by_hand() -> None:
     assert bias == pytest.approx({"recommended": 1.5, "history": 1.75, "catalogue": 1.0, "lift": 1.5 / 1.75 - 1})
 
 
+def test_popularity_bias_of_users_who_took_everything_is_empty() -> None:
+    known = encoded([("u", "i1", 5, 0)], entity_table(["u", "v"]), ITEMS)
+    assert popularity_bias(np.array([[0, 0]]), item_users(known, len(ITEMS)), known, rows=np.array([1])) == {}
+
+
 def test_popularity_bias_of_cold_users_only_is_empty() -> None:
     known = encoded([("u", "i1", 5, 0)], entity_table(["u", "v"]), ITEMS)
     assert popularity_bias(np.array([[1]]), item_users(known, len(ITEMS)), known, rows=np.array([2])) == {}
