@@ -8,7 +8,9 @@ import contextlib
 import fcntl
 import logging
 import os
+import shlex
 import shutil
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -226,17 +228,21 @@ def _quiet(log: Log) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _child_environment(work_dir: Path) -> Iterator[None]:
-    """What the steps' processes inherit: the repository on the path, lines as they come, a temporary folder."""
+    """What the steps' processes inherit: the repository on the path, lines as they come, temporary files, interpreter."""
     temporary = work_dir / TEMPORARY
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
     changes = {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "TMPDIR": str(temporary)}
     before = {name: os.environ.get(name) for name in changes}
+    interpreter = sys.executable
     os.environ.update(changes)
+    # Kubeflow Pipelines pastes the interpreter's path into a shell script as it is, also one with spaces.
+    sys.executable = shlex.quote(interpreter)
     try:
         yield
     finally:
+        sys.executable = interpreter
         for name, value in before.items():
             if value is None:
                 del os.environ[name]
