@@ -228,7 +228,7 @@ def _quiet(log: Log) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _child_environment(work_dir: Path) -> Iterator[None]:
-    """What the steps' processes inherit: the repository on the path, lines as they come, temporary files, interpreter."""
+    """What the steps inherit: the repository on the path, lines as they come, scratch space, interpreter."""
     temporary = work_dir / TEMPORARY
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
