@@ -25,7 +25,6 @@ setup(
         "ibis-framework[duckdb]>=11",
         "jinja2>=3.1",
         "keras>=3.12",
-        "keras-rs>=0.4",
         "matplotlib>=3.10",
         "numpy>=1.26,<2",
         "pandas>=2.2,<3",

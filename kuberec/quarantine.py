@@ -8,7 +8,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kuberec.artifacts import Manifest
 from kuberec.errors import DataError
 from kuberec.schema import QUARANTINE_SCHEMA, RAW, REASON, ROW
 from kuberec.sources.batches import Refused
@@ -65,8 +64,3 @@ def describe_reasons(reasons: Mapping[str, int], most: int = 5) -> str:
     worst = sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))
     shown = ", ".join(f"{reason} ({count})" for reason, count in worst[:most])
     return shown + (f" and {len(worst) - most} more reasons" if len(worst) > most else "")
-
-
-def recorded_reasons(manifest: Manifest, table: str) -> Counter[str]:
-    """The reasons that a step wrote into its manifest for one table."""
-    return Counter(manifest.facts.get("reasons", {}).get(table, {}))
