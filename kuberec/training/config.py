@@ -1,4 +1,4 @@
-"""Hyperparameters that all families share, and the options of a run."""
+"""Hyperparameters that families share, and the options of a run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +19,8 @@ class Loss(StrEnum):
 
     SOFTMAX = "softmax"
     """Sampled softmax with logQ correction (Bengio & Senécal 2008); exact when the negatives cover the catalogue."""
+    LOGISTIC = "logistic"
+    """Log-sigmoid of the positive and of each negative's opposite (He et al. 2017)."""
     BPR = "bpr"
     """Log-sigmoid of the difference (Rendle et al. 2009)."""
     HINGE = "hinge"
@@ -34,10 +36,12 @@ class Negatives(StrEnum):
     """Every known item alike."""
     POPULARITY = "popularity"
     """In proportion to the square root of the item's positives."""
+    IN_BATCH = "in_batch"
+    """The items of the step's other positives: in proportion to the item's positives."""
 
 
 class Mining(StrEnum):
-    """Which of the step's negatives the pairwise losses look at."""
+    """Which of the negatives that a positive is compared with the pairwise losses look at."""
 
     ALL = "all"
     """All of them."""
@@ -48,7 +52,18 @@ class Mining(StrEnum):
 
 
 class FamilyConfig(Strict):
-    """Hyperparameters of every family; a family adds its own."""
+    """Hyperparameters of every family."""
+
+    half_life: float | None = Field(0.1, gt=0)
+    """A positive counts half in the popularity of late when this share of all positives is newer; null: no trend."""
+    history_length: int = Field(50, ge=1)
+    """Most recent positives of a user that a history tower reads."""
+    session_weight: float = Field(2.0, gt=0)
+    """A session of n items counts n / (n + this) against what is known of the user."""
+
+
+class GradientConfig(FamilyConfig):
+    """Hyperparameters of the families that are trained by gradient descent; a family adds its own."""
 
     embedding_size: int = Field(64, ge=1, le=4096)
     """Length of the user and item vectors."""
@@ -60,26 +75,26 @@ class FamilyConfig(Strict):
     """Distance that the hinge and WARP losses ask for."""
     negatives: Negatives = Negatives.UNIFORM
     """What negatives are drawn from."""
-    n_negatives: int = Field(2048, ge=1)
-    """Negatives a step, shared by its positives; where the catalogue is smaller, all of it is used."""
+    n_negatives: int = Field(4096, ge=1)
+    """Negatives a step, shared by its positives; where the catalogue is no larger, all of it is used."""
+    negative_weight: float = Field(8.0, gt=0)
+    """Weight of the mean negative against the positive in the logistic loss."""
+    comparisons: int = Field(16, ge=1)
+    """How many of the step's negatives, drawn at random, the pairwise losses compare each positive with."""
     mining: Mining = Mining.ALL
-    """Which negatives the BPR and hinge losses look at."""
+    """Which of these the BPR and hinge losses look at."""
     learning_rate: float = Field(0.003, gt=0, le=10)
     """Step size of Adam."""
     regularization: float = Field(0.0, ge=0)
     """Weight of the squared length of the step's user and item vectors."""
-    half_life: float | None = Field(0.1, gt=0)
-    """A positive counts half in the popularity of late when this share of all positives is newer; null: no trend."""
     batch_size: int = Field(1024, ge=1)
     """Positives a step."""
+    group_size: int = Field(16, ge=1)
+    """Most positives of one user that share a step's user vector; a history tower gets half of the user's at most."""
     epochs: int = Field(100, ge=1)
     """Most passes over the positives."""
     patience: int = Field(5, ge=1)
     """Passes without a better validation metric before the training stops."""
-    history_length: int = Field(50, ge=1)
-    """Most recent positives of a user that a history tower reads."""
-    session_weight: float = Field(2.0, gt=0)
-    """A session of n items counts n / (n + this) against what is known of the user."""
 
 
 @dataclass(frozen=True)

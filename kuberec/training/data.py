@@ -11,10 +11,11 @@ import tensorflow as tf
 
 from kuberec.errors import DataError
 from kuberec.features import EncodedInteractions, EntityTable, Features
-from kuberec.training.config import FamilyConfig, Negatives
+from kuberec.training.config import FamilyConfig, GradientConfig, Negatives
 
 Array = npt.NDArray[Any]
-POPULARITY_POWER = 0.5
+POWERS = {Negatives.UNIFORM: 0.0, Negatives.POPULARITY: 0.5, Negatives.IN_BATCH: 1.0}
+"""How an item's chance to be a negative grows with its positives."""
 
 
 @dataclass(frozen=True)
@@ -129,65 +130,171 @@ def _entity_inputs(table: EntityTable, known: Array, index: Array) -> dict[str, 
     return {"index": np.where(known[index], index, 0).astype(np.int32), **inputs}
 
 
-class StepData:
-    """The tensors of a phase, placed once; everything a step needs is gathered from them inside the graph."""
+@dataclass(frozen=True)
+class Groups:
+    """The positives parted into groups, each of one user; a group is a range of positions.
 
-    def __init__(self, data: TrainingData, negatives: Negatives, n_negatives: int) -> None:
-        self.n_positives = len(data.positives)
-        self.user = tf.constant(data.positives.user)
-        self.item = tf.constant(data.positives.item)
-        self.histories = tf.constant(data.histories)
+    Attributes:
+        start: `[groups]` int64, position of the first positive.
+        length: `[groups]` int64, at least 1.
+    """
+
+    start: Array
+    length: Array
+
+    @staticmethod
+    def of(counts: Array, size: int, at_most_half: bool) -> "Groups":
+        """Part each user's positives, of which there are `counts` `[n_users + 1]`, into groups of at most `size`.
+
+        Args:
+            counts: Positives of each user; those of one user follow each other.
+            size: Most positives in a group.
+            at_most_half: Whether a group leaves at least half of a user's positives out, so that there is a history to
+                read; a single positive is a group.
+        """
+        most = np.minimum(size, np.maximum(1, -(-counts // 2) if at_most_half else counts))
+        groups = -(-counts // most)
+        user = np.repeat(np.arange(len(counts)), groups)
+        offset = (np.arange(len(user)) - (np.cumsum(groups) - groups)[user]) * most[user]
+        return Groups((np.cumsum(counts) - counts)[user] + offset, np.minimum(most[user], counts[user] - offset))
+
+
+@dataclass(frozen=True)
+class Step:
+    """The positives of one step, those of a group next to each other.
+
+    Attributes:
+        user: `[R]` int32, the user of each group.
+        row: `[P]` int32, the group of each positive, rising from 0.
+        item: `[P]` int32, the positives, rising within a group.
+        seed: `[2]` int32, for what the step draws.
+    """
+
+    user: tf.Tensor
+    row: tf.Tensor
+    item: tf.Tensor
+    seed: tf.Tensor
+
+
+class StepData:
+    """The tensors of a phase, placed once; everything a step needs is gathered from them inside the graph.
+
+    Args:
+        data: The phase's data.
+        config: How positives are grouped and negatives drawn.
+        uses_history: Whether the user tower reads histories.
+    """
+
+    def __init__(self, data: TrainingData, config: GradientConfig, uses_history: bool) -> None:
+        positives = data.positives
+        self.n_positives, self.n_items = len(positives), len(data.items)
+        self.batch_size = min(config.batch_size, self.n_positives)
+        self.steps_per_epoch = -(-self.n_positives // self.batch_size)
+        counts = np.bincount(positives.user, minlength=len(data.users))
+        self._groups = Groups.of(counts, config.group_size, at_most_half=uses_history)
+        self._users, self._items = positives.user, positives.item
+        self.user, self.item, self.group = (_variable(positives.user) for _ in range(3))
+        self.uses_history = uses_history
+        self.histories = tf.constant(data.histories if uses_history else data.histories[:, :0])
         self.user_columns = _constants(data.users.columns)
         self.item_columns = _constants(data.items.columns)
+        self._place_negatives(data, config)
+
+    def _place_negatives(self, data: TrainingData, config: GradientConfig) -> None:
         known = np.flatnonzero(data.item_known).astype(np.int32)
         self.known_items = tf.constant(known)
         self.n_known = len(known)
-        self.exact = n_negatives >= self.n_known
-        self.n_negatives = min(n_negatives, self.n_known)
-        weights = data.item_counts[known] ** (POPULARITY_POWER if negatives is Negatives.POPULARITY else 0.0)
-        shares = weights / weights.sum()
+        places = np.full(len(data.items), self.n_known, dtype=np.int32)
+        places[known] = np.arange(self.n_known)
+        self.place = tf.constant(places)
+        self.all_negatives = config.n_negatives >= self.n_known
+        self.in_batch = config.negatives is Negatives.IN_BATCH
+        self.n_negatives = min(config.n_negatives, self.n_known)
+        shares = data.item_counts[known] ** POWERS[config.negatives]
+        shares = shares / shares.sum()
         self.cumulative = tf.constant(np.cumsum(shares), tf.float32)
-        self.log_counts = tf.constant(np.log(shares * self.n_negatives), tf.float32)
+        # A negative drawn twice counts once, so what corrects for the sampling is the chance to be drawn at all.
+        chances = -np.expm1(self.n_negatives * np.log1p(-np.minimum(shares, 1 - 1e-9)))
+        self.log_chances = tf.constant(np.log(chances), tf.float32)
 
-    def user_inputs(self, index: tf.Tensor, target: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Inputs of the positives' users; the positive itself is blanked in the history."""
-        history = tf.gather(self.histories, index)
-        history = tf.where(history == target[:, None], 0, history)
-        return {"index": index, "history": history, **_gathered(self.user_columns, index)}
+    def shuffle(self, seed: int, epoch: int) -> None:
+        """Set the order of a pass, a function of both arguments alone: who shares a group, and the groups' order."""
+        rng = np.random.default_rng([seed, epoch])
+        shuffled = np.argsort(self._users + rng.random(self.n_positives))
+        rank = np.repeat(rng.permutation(len(self._groups.length)), self._groups.length)
+        order = np.argsort(rank * np.int64(self.n_items) + self._items[shuffled])
+        self.user.assign(self._users[order])
+        self.item.assign(self._items[shuffled][order])
+        self.group.assign(rank[order].astype(np.int32))
+
+    def step(self, number: tf.Tensor, seed: tf.Tensor) -> Step:
+        """The positives of a pass's step by its number."""
+        start = number * self.batch_size
+        end = tf.minimum(start + self.batch_size, self.n_positives)
+        user, item, group = self.user[start:end], self.item[start:end], self.group[start:end]
+        first = tf.concat([[True], group[1:] != group[:-1]], axis=0)
+        return Step(tf.boolean_mask(user, first), tf.cumsum(tf.cast(first, tf.int32)) - 1, item, seed)
+
+    def user_inputs(self, step: Step) -> dict[str, tf.Tensor]:
+        """Inputs of the step's users `[R]`; what they are asked for is blanked in their histories."""
+        history = tf.gather(self.histories, step.user)
+        if self.uses_history:
+            history = tf.where(_asked(step, history, self.n_items), 0, history)
+        return {"index": step.user, "history": history, **_gathered(self.user_columns, step.user)}
 
     def item_inputs(self, index: tf.Tensor) -> dict[str, tf.Tensor]:
         """Inputs of items by index."""
         return {"index": index, **_gathered(self.item_columns, index)}
 
-    def negatives(self, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The step's negatives, sorted `[M]`, and the logarithm of their expected count in a step `[M]`.
+    def places(self, items: tf.Tensor) -> tf.Tensor:
+        """Places of items among the known ones; their number for all others."""
+        return tf.gather(self.place, items)
 
-        All known items, with zeros, where the catalogue is no larger than the number asked for.
+    def negatives(self, step: Step) -> tuple[tf.Tensor, tf.Tensor]:
+        """Places of the step's negatives, sorted `[M]`, and the logarithm of their chance to be among them `[M]`.
+
+        All known items, with zeros, where there are no more than the number asked for.
         """
-        if self.exact:
-            return self.known_items, tf.zeros([self.n_known])
-        uniform = tf.random.stateless_uniform([self.n_negatives], seed)
-        positions = tf.searchsorted(self.cumulative, uniform, side="right")
-        positions = tf.sort(tf.minimum(positions, self.n_known - 1))
-        return tf.gather(self.known_items, positions), tf.gather(self.log_counts, positions)
+        if self.all_negatives:
+            return tf.range(self.n_known), tf.zeros([self.n_known])
+        uniform = tf.random.stateless_uniform([self.n_negatives], step.seed)
+        if self.in_batch:
+            number = tf.size(step.item)
+            drawn = tf.cast(uniform * tf.cast(number, tf.float32), tf.int32)
+            places = self.places(tf.gather(step.item, tf.minimum(drawn, number - 1)))
+        else:
+            places = tf.minimum(tf.searchsorted(self.cumulative, uniform, side="right"), self.n_known - 1)
+        places = tf.sort(places)
+        return places, tf.gather(self.log_chances, places)
+
+    def valid(self, step: Step, history: tf.Tensor, negatives: tf.Tensor) -> tf.Tensor:
+        """Which of the negatives at sorted places `[M]` count against which of the step's users: `[R, M]` bool.
+
+        Excluded are what the user was asked for, what their history `[R, T]` holds, and a negative drawn twice. The cost
+        is that of a binary search for each and does not grow with the catalogue.
+        """
+        rows = tf.range(tf.size(step.user))
+        row = tf.concat([step.row, tf.repeat(rows, history.shape[1])], axis=0)
+        place = self.places(tf.concat([step.item, tf.reshape(history, [-1])], axis=0))
+        found = tf.minimum(tf.searchsorted(negatives, place), tf.size(negatives) - 1)
+        cells = tf.boolean_mask(tf.stack([row, found], axis=1), tf.gather(negatives, found) == place)
+        again = tf.concat([[False], negatives[1:] == negatives[:-1]], axis=0)
+        valid = tf.repeat(tf.logical_not(again)[None, :], tf.size(rows), axis=0)
+        return tf.tensor_scatter_nd_update(valid, cells, tf.zeros(tf.shape(cells)[:1], tf.bool))
 
 
-def valid_negatives(negatives: tf.Tensor, target: tf.Tensor, history: tf.Tensor) -> tf.Tensor:
-    """Which of the sorted negatives `[M]` count against which positive: `[B, M]` bool.
+def _asked(step: Step, history: tf.Tensor, n_items: int) -> tf.Tensor:
+    """Which of the history's items `[R, T]` are positives of the same group: `[R, T]` bool."""
+    stride = tf.constant(n_items, tf.int64)
+    asked = tf.cast(step.row, tf.int64) * stride + tf.cast(step.item, tf.int64)  # sorted, as the step is
+    rows = tf.range(tf.size(step.user), dtype=tf.int64)[:, None]
+    known = tf.reshape(rows * stride + tf.cast(history, tf.int64), [-1])
+    found = tf.minimum(tf.searchsorted(asked, known), tf.size(asked) - 1)
+    return tf.reshape(tf.gather(asked, found) == known, tf.shape(history))
 
-    Excluded are the positive itself `[B]`, the items of the user's history `[B, T]`, and a negative drawn twice. The
-    cost is that of B × T binary searches and does not grow with the catalogue.
-    """
-    taken = tf.concat([target[:, None], history], axis=1)
-    place = tf.minimum(tf.searchsorted(negatives, tf.reshape(taken, [-1])), tf.size(negatives) - 1)
-    hit = tf.reshape(tf.gather(negatives, place), tf.shape(taken)) == taken
-    rows = tf.where(hit)
-    columns = tf.gather_nd(tf.reshape(place, tf.shape(taken)), rows)
-    cells = tf.stack([tf.cast(rows[:, 0], tf.int32), columns], axis=1)
-    shape = tf.stack([tf.size(target), tf.size(negatives)])
-    excluded = tf.tensor_scatter_nd_update(tf.zeros(shape, tf.bool), cells, tf.ones([tf.shape(cells)[0]], tf.bool))
-    again = tf.concat([[False], negatives[1:] == negatives[:-1]], axis=0)
-    return tf.logical_not(tf.logical_or(excluded, again[None, :]))
+
+def _variable(values: Array) -> tf.Variable:
+    return tf.Variable(values, trainable=False)
 
 
 def _constants(columns: Mapping[str, Array]) -> dict[str, tf.Tensor]:

@@ -1,50 +1,37 @@
-"""Losses of one positive against a step's negatives; all arguments and results are tensors, `ops` is `keras.ops`.
+"""Losses of positives against negatives; all arguments and results are tensors, `ops` is `keras.ops`.
 
-Shapes: `positive` `[B]`, `negative` `[B, M]`, `valid` `[B, M]` bool (False where the negative is an item that the user
-took), the result `[B]`.
+Shapes: `positive` `[P]`, `negative` `[P, N]`, `valid` `[P, N]` bool (False where the negative is an item that the user
+took), the result `[P]`: 0 where no negative is valid.
 """
 
 from typing import Any
 
 from keras import ops
 
-from kuberec.training.config import FamilyConfig, Loss, Mining
+from kuberec.training.config import GradientConfig, Loss, Mining
 
 Tensor = Any
 LOWEST = -1e9
 """Stands for minus infinity, which would turn gradients into NaN."""
 
 
-def ranking_loss(
-    config: FamilyConfig, positive: Tensor, negative: Tensor, valid: Tensor, log_counts: Tensor, n_items: int
-) -> Tensor:
-    """The family's loss of each positive.
+def pairwise_loss(config: GradientConfig, positive: Tensor, negative: Tensor, valid: Tensor, n_items: int) -> Tensor:
+    """BPR, hinge or WARP.
 
     Args:
-        config: Names the loss and its settings.
+        config: Names the loss, its margin and what is mined.
         positive: Scores of the positives.
-        negative: Scores of the negatives.
-        valid: Which negatives count for which positive.
-        log_counts: `[M]`, logarithm of how often each negative is expected in a step; 0 for an exact softmax.
+        negative: Scores of the negatives that each is compared with.
+        valid: Which of these count.
         n_items: Size of the catalogue, for WARP's rank.
-
-    Returns:
-        `[B]` float32; 0 where no negative is valid.
     """
-    if config.loss is Loss.SOFTMAX:
-        return softmax_loss(positive / config.temperature, negative / config.temperature - log_counts, valid)
     if config.loss is Loss.WARP:
         return warp_loss(positive, negative, valid, config.margin, n_items)
     negative, valid = mine(positive, negative, valid, config.mining)
+    difference = negative - positive[:, None]
     if config.loss is Loss.BPR:
-        return _mean(ops.softplus(negative - positive[:, None]), valid)
-    return _mean(ops.relu(config.margin + negative - positive[:, None]), valid)
-
-
-def softmax_loss(positive: Tensor, negative: Tensor, valid: Tensor) -> Tensor:
-    """Cross-entropy of the positive among itself and the valid negatives."""
-    logits = ops.concatenate([positive[:, None], ops.where(valid, negative, LOWEST)], axis=1)
-    return ops.logsumexp(logits, axis=1) - positive
+        return mean_valid(ops.softplus(difference), valid)
+    return mean_valid(ops.relu(config.margin + difference), valid)
 
 
 def warp_loss(positive: Tensor, negative: Tensor, valid: Tensor, margin: float, n_items: int) -> Tensor:
@@ -58,11 +45,11 @@ def warp_loss(positive: Tensor, negative: Tensor, valid: Tensor, margin: float, 
     count = ops.sum(ops.cast(valid, hinge.dtype), axis=1)
     share = ops.sum(ops.cast(violates, hinge.dtype), axis=1) / ops.maximum(count, 1.0)
     weight = ops.stop_gradient(ops.log1p(share * n_items))
-    return weight * _mean(hinge, violates)
+    return weight * mean_valid(hinge, violates)
 
 
 def mine(positive: Tensor, negative: Tensor, valid: Tensor, mining: Mining) -> tuple[Tensor, Tensor]:
-    """The negatives that the loss looks at: all `[B, M]`, or the chosen one `[B, 1]`, with their validity."""
+    """The negatives that the loss looks at: all `[P, N]`, or the chosen one `[P, 1]`, with their validity."""
     if mining is Mining.ALL:
         return negative, valid
     masked = ops.where(valid, negative, LOWEST)
@@ -75,6 +62,23 @@ def mine(positive: Tensor, negative: Tensor, valid: Tensor, mining: Mining) -> t
     return hardest, ops.any(valid, axis=1, keepdims=True)
 
 
-def _mean(values: Tensor, valid: Tensor) -> Tensor:
+def sampled_softmax_loss(positive: Tensor, total: Tensor) -> Tensor:
+    """Cross-entropy of each positive `[P]` among itself and negatives whose log-sum-exp is `total` `[P]`."""
+    return ops.softplus(total - positive)
+
+
+def log_sum_exp(negative: Tensor, valid: Tensor, log_chances: Tensor) -> Tensor:
+    """Logarithm of the summed exponentials of the valid negatives, corrected for how they were drawn.
+
+    Args:
+        negative: `[R, M]`.
+        valid: `[R, M]` bool.
+        log_chances: `[M]`, logarithm of each negative's chance to be among those drawn.
+    """
+    return ops.logsumexp(ops.where(valid, negative - log_chances, LOWEST), axis=1)
+
+
+def mean_valid(values: Tensor, valid: Tensor) -> Tensor:
+    """Mean over the last axis of what is valid; 0 where nothing is."""
     weights = ops.cast(valid, values.dtype)
-    return ops.sum(values * weights, axis=1) / ops.maximum(ops.sum(weights, axis=1), 1.0)
+    return ops.sum(values * weights, axis=-1) / ops.maximum(ops.sum(weights, axis=-1), 1.0)

@@ -1,12 +1,13 @@
-"""What a family's network must offer: vectors of users, items and sessions whose dot product is the score."""
+"""What a family's network must offer: vectors of users, items and sessions, and the score of two vectors."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import keras
 
-from kuberec.features import EntityTable
+if TYPE_CHECKING:  # the networks run without TensorFlow
+    from kuberec.training.data import TrainingData
 
 Tensor = Any
 Inputs = Mapping[str, Tensor]
@@ -26,6 +27,10 @@ class RetrievalNetwork(keras.Model, ABC):
     """Whether an item without positives gets a vector from its features."""
     uses_history = False
     """Whether the user tower reads `history`; then a session is a user with that history."""
+    scores_log_odds = True
+    """Whether a score is a logarithm of odds, to which a change of the item's prior can be added."""
+    is_dot_product = True
+    """Whether `interact` is the dot product; then the whole catalogue is scored by one matrix product."""
 
     @abstractmethod
     def encode_users(self, inputs: Inputs, training: bool = False) -> Tensor:
@@ -35,50 +40,49 @@ class RetrievalNetwork(keras.Model, ABC):
     def encode_items(self, inputs: Inputs, training: bool = False) -> Tensor:
         """Item vectors `[B, dimension]` float32, the last entry the item's bias."""
 
+    def interact(self, users: Tensor, items: Tensor) -> Tensor:
+        """Scores `[...]` of user and item vectors `[..., dimension]` that broadcast against each other."""
+        return keras.ops.sum(users * items, axis=-1)
+
+    def cross(self, users: Tensor, items: Tensor) -> Tensor:
+        """Scores `[B, M]` of every user vector `[B, dimension]` with every item vector `[M, dimension]`."""
+        return keras.ops.matmul(users, keras.ops.transpose(items))
+
+    def parts(self) -> Iterator["RetrievalNetwork"]:
+        """Networks over the same weights that are trained one after the other before the whole; none by default."""
+        return iter(())
+
+    def join_parts(self) -> None:
+        """Set the weights that join the trained parts."""
+
     def call(self, users: Inputs, items: Inputs, training: bool = False) -> Tensor:
         """Scores `[B]` of user b with item b."""
-        return keras.ops.sum(
-            self.encode_users(users, training=training) * self.encode_items(items, training=training), axis=-1
-        )
+        return self.interact(self.encode_users(users, training=training), self.encode_items(items, training=training))
 
 
-class FeatureEmbeddings(keras.layers.Layer):
-    """The sum of one embedding a feature: categorical looked up, multi-categorical averaged, numeric scaled.
+class InteractionNetwork(RetrievalNetwork):
+    """Two towers whose vectors meet in a network of their own; the biases are added as in a dot product.
 
-    Args:
-        table: Users or items; only the features' names and sizes are used.
-        size: Length of the embeddings.
+    A vector of zeros, but for its last entry, has no taste: it scores by its bias alone.
     """
 
-    def __init__(self, table: EntityTable, size: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        # Keras tracks layers in a dictionary under string keys, so a feature's name is its layer's key.
-        self.layers_by_feature = {name: _feature_layer(info.size, size) for name, info in table.infos.items()}
+    is_dot_product = False
 
-    def build(self, input_shape: Any = None) -> None:
-        """Create the weights; shapes are known from the construction."""
-        for layer in self.layers_by_feature.values():
-            layer.build((None, 1))
-        self.built = True
+    @abstractmethod
+    def taste(self, users: Tensor, items: Tensor) -> Tensor:
+        """Scores `[...]` of vectors `[..., dimension - 1]`, the biases left out; they broadcast."""
 
-    def call(self, inputs: Inputs) -> Tensor:
-        """Vectors `[B, size]`; zeros where every feature is missing."""
-        return sum(embed(layer, inputs[name]) for name, layer in self.layers_by_feature.items())
+    def interact(self, users: Tensor, items: Tensor) -> Tensor:
+        """Scores `[...]`: taste where both have one, and the bias."""
+        ops = keras.ops
+        both = ops.logical_and(_has_taste(users), _has_taste(items))
+        taste = self.taste(users[..., :-1], items[..., :-1])
+        return ops.where(both, taste, 0.0) + users[..., -1] * items[..., -1]
 
-
-def embed(layer: keras.layers.Layer, codes: Tensor) -> Tensor:
-    """Vectors of codes `[B]` or of the mean over codes `[B, width]`, without the padding 0."""
-    if isinstance(layer, keras.layers.Dense):
-        return layer(keras.ops.expand_dims(codes, -1))
-    vectors = layer(codes)
-    mask = keras.ops.expand_dims(keras.ops.cast(codes != 0, vectors.dtype), -1)
-    vectors = vectors * mask
-    if len(codes.shape) == 1:
-        return vectors
-    return keras.ops.sum(vectors, axis=1) / keras.ops.maximum(keras.ops.sum(mask, axis=1), 1.0)
+    def cross(self, users: Tensor, items: Tensor) -> Tensor:
+        """Scores `[B, M]` of every user vector with every item vector."""
+        return self.interact(keras.ops.expand_dims(users, 1), keras.ops.expand_dims(items, 0))
 
 
-def _feature_layer(codes: int, size: int) -> keras.layers.Layer:
-    if codes == 1:
-        return keras.layers.Dense(size, use_bias=False)
-    return keras.layers.Embedding(codes, size, embeddings_initializer=keras.initializers.RandomNormal(stddev=0.05))
+def _has_taste(vectors: Tensor) -> Tensor:
+    return keras.ops.any(vectors[..., :-1] != 0, axis=-1)

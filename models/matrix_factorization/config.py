@@ -2,10 +2,10 @@
 
 from pydantic import Field
 
-from kuberec.training.config import FamilyConfig
+from kuberec.training.config import GradientConfig
 
 
-class MatrixFactorizationConfig(FamilyConfig):
+class MatrixFactorizationConfig(GradientConfig):
     """Matrix factorization: what all families share, with defaults of its own."""
 
     embedding_size: int = Field(128, ge=1, le=4096)

@@ -5,11 +5,10 @@ from typing import Any
 import keras
 
 from kuberec.features import EntityTable
+from kuberec.training.layers import embedding, with_bias, with_one
 from kuberec.training.network import Inputs, RetrievalNetwork, Tensor
 
 from .config import MatrixFactorizationConfig
-
-INITIAL_DEVIATION = 0.05
 
 
 class MatrixFactorizationNetwork(RetrievalNetwork):
@@ -19,22 +18,15 @@ class MatrixFactorizationNetwork(RetrievalNetwork):
         self, config: MatrixFactorizationConfig, users: EntityTable, items: EntityTable, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        normal = keras.initializers.RandomNormal
-        size = config.embedding_size
-        self.user_embedding = keras.layers.Embedding(
-            len(users), size, embeddings_initializer=normal(stddev=INITIAL_DEVIATION), name="users"
-        )
-        self.item_embedding = keras.layers.Embedding(
-            len(items), size, embeddings_initializer=normal(stddev=INITIAL_DEVIATION), name="items"
-        )
-        self.item_bias = keras.layers.Embedding(len(items), 1, embeddings_initializer="zeros", name="item_bias")
+        self.user_embedding = embedding(len(users), config.embedding_size)
+        self.item_embedding = embedding(len(items), config.embedding_size)
+        self.item_bias = keras.layers.Embedding(len(items), 1, embeddings_initializer="zeros")
         self.dropout = keras.layers.Dropout(config.dropout)
 
     def encode_users(self, inputs: Inputs, training: bool = False) -> Tensor:
         """Vectors `[B, embedding_size + 1]`, the last entry 1 for the bias."""
-        vectors = self.dropout(self.user_embedding(inputs["index"]), training=training)
-        return keras.ops.concatenate([vectors, keras.ops.ones_like(vectors[:, :1])], axis=-1)
+        return with_one(self.dropout(self.user_embedding(inputs["index"]), training=training))
 
     def encode_items(self, inputs: Inputs, training: bool = False) -> Tensor:
         """Vectors `[B, embedding_size + 1]`, the last entry the bias."""
-        return keras.ops.concatenate([self.item_embedding(inputs["index"]), self.item_bias(inputs["index"])], axis=-1)
+        return with_bias(self.item_embedding(inputs["index"]), self.item_bias(inputs["index"]))

@@ -2,10 +2,10 @@
 
 from pydantic import Field
 
-from kuberec.training.config import FamilyConfig
+from kuberec.training.config import GradientConfig
 
 
-class TripletConfig(FamilyConfig):
+class TripletConfig(GradientConfig):
     """Deep triplet network: towers over ids, features and history."""
 
     learning_rate: float = Field(0.0005, gt=0, le=10)

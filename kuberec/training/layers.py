@@ -1,0 +1,121 @@
+"""Layers that several families share."""
+
+from typing import Any
+
+import keras
+
+from kuberec.features import EntityTable, FeatureInfo
+from kuberec.schema import FeatureType
+from kuberec.training.network import Inputs, Tensor
+
+INITIAL_DEVIATION = 0.05
+DENSE_TYPES = (FeatureType.NUMERIC, FeatureType.EMBEDDING)
+
+
+class FeatureEmbeddings(keras.layers.Layer):
+    """One embedding a feature: categorical looked up, multi-categorical and text averaged, the others multiplied.
+
+    Args:
+        table: Users or items; only the features' names, types and sizes are used.
+        size: Length of the embeddings.
+    """
+
+    def __init__(self, table: EntityTable, size: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        # Keras tracks layers in a dictionary under string keys, so a feature's name is its layer's key.
+        self.layers_by_feature = {name: _feature_layer(info, size) for name, info in table.infos.items()}
+        self.widths = {name: info.size if info.type in DENSE_TYPES else 1 for name, info in table.infos.items()}
+
+    def build(self, input_shape: Any = None) -> None:
+        """Create the weights; shapes are known from the construction."""
+        for name, layer in self.layers_by_feature.items():
+            layer.build((None, self.widths[name]))
+        self.built = True
+
+    def call(self, inputs: Inputs) -> Tensor:
+        """The sum of the embeddings, `[B, size]`; zeros where every feature is missing."""
+        return sum(self.vectors(inputs))
+
+    def vectors(self, inputs: Inputs) -> list[Tensor]:
+        """The embeddings `[B, size]`, one a feature."""
+        return [embed(layer, inputs[name]) for name, layer in self.layers_by_feature.items()]
+
+
+def embed(layer: keras.layers.Layer, codes: Tensor) -> Tensor:
+    """Vectors of codes `[B]` or of the mean over codes `[B, width]`, without the padding 0."""
+    if isinstance(layer, keras.layers.Dense):
+        return layer(codes if len(codes.shape) == 2 else keras.ops.expand_dims(codes, -1))
+    vectors = layer(codes)
+    mask = keras.ops.expand_dims(keras.ops.cast(codes != 0, vectors.dtype), -1)
+    vectors = vectors * mask
+    if len(codes.shape) == 1:
+        return vectors
+    return keras.ops.sum(vectors, axis=1) / keras.ops.maximum(keras.ops.sum(mask, axis=1), 1.0)
+
+
+def embedding(rows: int, size: int) -> keras.layers.Embedding:
+    """A table of small random vectors."""
+    normal = keras.initializers.RandomNormal(stddev=INITIAL_DEVIATION)
+    return keras.layers.Embedding(rows, size, embeddings_initializer=normal)
+
+
+class IdDropout(keras.layers.Layer):
+    """Treats some ids as unknown in training, so that features and histories are learned.
+
+    Args:
+        rate: Share of the ids.
+    """
+
+    def __init__(self, rate: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.rate = rate
+        self.random = keras.random.SeedGenerator(0)
+
+    def call(self, index: Tensor, training: bool = False) -> Tensor:
+        """The indices, in training some of them replaced by 0, the unknown."""
+        if not training or not self.rate:
+            return index
+        keep = keras.random.uniform(keras.ops.shape(index), seed=self.random) >= self.rate
+        return keras.ops.where(keep, index, 0)
+
+
+class Tower(keras.layers.Layer):
+    """A residual multi-layer perceptron: input + MLP(input), both `[B, size]`.
+
+    Args:
+        hidden_sizes: Widths of the hidden layers; without any, the input is returned.
+        size: Width of the input and the output.
+        dropout: Share of the input's entries that a training step blanks.
+    """
+
+    def __init__(self, hidden_sizes: tuple[int, ...], size: int, dropout: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.dropout = keras.layers.Dropout(dropout)
+        self.hidden = [keras.layers.Dense(width, activation="relu") for width in hidden_sizes]
+        self.output_layer = keras.layers.Dense(size, kernel_initializer="zeros") if hidden_sizes else None
+
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
+        """Vectors `[B, size]`."""
+        vectors = self.dropout(inputs, training=training)
+        if self.output_layer is None:
+            return vectors
+        deep = vectors
+        for layer in self.hidden:
+            deep = layer(deep)
+        return vectors + self.output_layer(deep)
+
+
+def with_bias(vectors: Tensor, bias: Tensor) -> Tensor:
+    """Item vectors `[B, size + 1]` from vectors `[B, size]` and biases `[B, 1]`."""
+    return keras.ops.concatenate([vectors, bias], axis=-1)
+
+
+def with_one(vectors: Tensor) -> Tensor:
+    """User vectors `[B, size + 1]` whose last entry, 1, meets the item's bias."""
+    return keras.ops.concatenate([vectors, keras.ops.ones_like(vectors[:, :1])], axis=-1)
+
+
+def _feature_layer(info: FeatureInfo, size: int) -> keras.layers.Layer:
+    if info.type in DENSE_TYPES:
+        return keras.layers.Dense(size, use_bias=False)
+    return embedding(info.size, size)
