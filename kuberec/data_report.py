@@ -14,7 +14,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
 
-from kuberec.schema import ITEMS, USERS
+from kuberec.schema import ITEMS, USERS, FeatureType
 
 TEMPLATE = "data_report.html"
 COLOUR = "#3b8ea5"
@@ -78,7 +78,12 @@ def _warnings(statistics: Statistics) -> list[str]:
                 f"that the table of {table} does not list; such a {one} has no features."
             )
         for feature, count in statistics["unparsed"].get(table, {}).items():
-            sentences.append(f"{count:,} {table} have a {feature} that is no number; it counts as missing.")
+            kind = statistics["features"][table][feature]["type"]
+            expected = "no vector of finite numbers" if kind == FeatureType.EMBEDDING else "no number"
+            sentences.append(f"{count:,} {table} have a {feature} that is {expected}; it counts as missing.")
+        for feature, count in statistics["other_width"].get(table, {}).items():
+            width = statistics["features"][table][feature]["width"]
+            sentences.append(f"{count:,} {table} have a {feature} of another width than {width}; it counts as missing.")
     return sentences
 
 

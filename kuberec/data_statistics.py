@@ -181,7 +181,7 @@ def _entity_features(spec: DatasetSpec, table: str) -> Mapping[str, Feature]:
 
 
 def _features(table: Any, features: Mapping[str, Feature]) -> dict[str, Any]:
-    """Type, share of missing values and number of different values of each feature."""
+    """Type, share of missing values and number of different values of each feature, and the width of embeddings."""
     found = {}
     rows = int(table.count().to_pyarrow().as_py())
     for name, feature in features.items():
@@ -192,6 +192,8 @@ def _features(table: Any, features: Mapping[str, Feature]) -> dict[str, Any]:
         row = _rows(table.aggregate(missing=missing.cast("int64").sum()))[0]
         distinct = int(values[name].nunique().to_pyarrow().as_py())
         found[name] = {"type": str(feature.type), "missing_share": row["missing"] / rows, "distinct": distinct}
+        if feature.type is FeatureType.EMBEDDING:
+            found[name]["width"] = column.length().max().to_pyarrow().as_py() or 0
     return found
 
 

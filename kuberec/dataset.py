@@ -51,11 +51,11 @@ class Feature(Strict):
     """How one feature column is read."""
 
     type: FeatureType
-    """Categorical, multi-categorical, numeric or text."""
+    """Categorical, multi-categorical, numeric, text or embedding."""
     column: Column | None = None
     """The source column; the feature's own name when absent."""
     separator: Annotated[str, Field(min_length=1)] = "|"
-    """What stands between the values of a multi-categorical feature."""
+    """What stands between the values of a multi-categorical feature or the numbers of an embedding."""
 
 
 class Source(Strict):

@@ -15,7 +15,10 @@ from kuberec.schema import EVENT, ITEM, REASON, ROW, TIME, USER, VALUE, FeatureT
 DEFAULT_EVENT = "interaction"
 DEFAULT_VALUE = 1.0
 UNPARSED = "unparsed "
-"""Before a numeric feature's name: the column that is 1 where the feature has a text but no finite number, else 0."""
+"""Before a feature's name: the column that is 1 where the number or embedding has a text but is unreadable, else 0."""
+
+NUMBERS = (FeatureType.NUMERIC, FeatureType.EMBEDDING)
+"""The types of features whose text may be unreadable."""
 
 LAST_MICROSECOND = 253_402_300_799_999_999
 """The end of the year 9999: no timestamp beyond it can be stored."""
@@ -65,20 +68,20 @@ def parse_interactions(spec: Interactions) -> Any:
 def parse_entities(key: str, features: Mapping[str, Feature]) -> Any:
     """Expression over a table `rows` of `row`, the id and the features as text.
 
-    A feature without a text is null, or an empty list; so is a number that cannot be read, which is counted. Only a
-    row without an id cannot be read.
+    A feature without a text is null, or an empty list; so is a number or an embedding that cannot be read, which is
+    counted. Only a row without an id cannot be read.
 
     Returns:
         Ibis table of row, the id, the features, their `unparsed` counts, and the reason, null for a readable row.
     """
     rows = ibis.table({ROW: "int64", key: "string", **dict.fromkeys(features, "string")}, name="rows")
-    numeric = [name for name, feature in features.items() if feature.type is FeatureType.NUMERIC]
-    lost = [((_number(rows[name]).isnull()) & ~_is_blank(rows[name])).cast("int64") for name in numeric]
+    parsed = {name: _parse_feature(rows[name], feature) for name, feature in features.items()}
+    numbers = [name for name, feature in features.items() if feature.type in NUMBERS]
     return rows.select(
         rows[ROW],
         rows[key],
-        *(_parse_feature(rows[name], feature).name(name) for name, feature in features.items()),
-        *(count.name(f"{UNPARSED}{name}") for name, count in zip(numeric, lost, strict=True)),
+        *(value.name(name) for name, value in parsed.items()),
+        *((parsed[name].isnull() & ~_is_blank(rows[name])).cast("int64").name(f"{UNPARSED}{name}") for name in numbers),
         ibis.cases((_is_blank(rows[key]), f"{key} is empty")).name(REASON),
     )
 
@@ -115,6 +118,8 @@ def _microseconds(time: Any) -> Any:
 def _parse_feature(text: Any, feature: Feature) -> Any:
     if feature.type is FeatureType.NUMERIC:
         return _number(text)
+    if feature.type is FeatureType.EMBEDDING:
+        return _vector(text, feature.separator)
     if feature.type is FeatureType.MULTI_CATEGORICAL:
         parts = text.fill_null("").split(feature.separator)
         return parts.map(lambda part: part.strip()).filter(lambda part: part != "")
@@ -125,6 +130,13 @@ def _number(text: Any) -> Any:
     """A finite number, else null."""
     number = text.try_cast("float64")
     return (number.isnan() | number.isinf()).ifelse(None, number)
+
+
+def _vector(text: Any, separator: str) -> Any:
+    """Finite numbers, else null."""
+    numbers = text.strip().split(separator).try_cast("array<float32>")
+    unusable = numbers.filter(lambda number: number.isnull() | number.isnan() | number.isinf())
+    return (unusable.length() > 0).ifelse(None, numbers)
 
 
 def _is_blank(text: Any) -> Any:

@@ -69,8 +69,8 @@ def test_many_values_fall_into_twenty_ranges(tmp_path: Path) -> None:
 
 
 def test_the_page_tells_what_was_refused_and_what_is_missing(tmp_path: Path) -> None:
-    (tmp_path / "items.csv").write_text("item_id,price\ni1,cheap\n")
-    spec = "items: {path: items.csv, features: {price: numeric}}\n"
+    (tmp_path / "items.csv").write_text("item_id,price,image\ni1,cheap,1|2\ni4,,1|x\ni5,,3|4\ni3,,3\n")
+    spec = "items: {path: items.csv, features: {price: numeric, image: embedding}}\n"
     found = describe(tmp_path, ["u,i1,<b>view</b>,1,5", "u,i2,view,1,4", "u,i2,view,1,4", "bad"], spec)
     assert found["quarantine"]["interactions"] == {
         "in": 4,
@@ -81,9 +81,12 @@ def test_the_page_tells_what_was_refused_and_what_is_missing(tmp_path: Path) -> 
     sentences = " ".join(findings(found))
     assert "1 interactions belong to 1 items that the table of items does not list" in sentences
     assert "1 items have a price that is no number" in sentences
+    assert "1 items have a image that is no vector of finite numbers" in sentences
+    assert "1 items have a image of another width than 2" in sentences
     page = render_data_report("test", found)
     assert "&lt;b&gt;view&lt;/b&gt;" in page
     assert "<b>view" not in page
+    assert "embedding of 2 numbers" in page
     assert "exact duplicate of an earlier row" in page
     assert page.count("data:image/svg+xml;base64,") == 4
     assert "http" not in page.replace("http://www.w3.org", "")

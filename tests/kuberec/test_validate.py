@@ -120,6 +120,34 @@ def test_the_first_row_of_an_entity_stays(tmp_path: Path) -> None:
     }
 
 
+def test_embeddings_of_another_width_than_most_become_missing_and_are_counted(tmp_path: Path) -> None:
+    vectors = ["1|2|3", "1|2", "4|5|6", "", "7", "7|8|9"]
+    (tmp_path / "users.csv").write_text("user_id,face,age\n" + "".join(f"u{n},{v},1\n" for n, v in enumerate(vectors)))
+    entities = "users: {path: users.csv, features: {age: numeric, face: embedding}}\n"
+    manifest = run(tmp_path, "u0,x,5,10\n", entities)
+    faces = [row["face"] for row in rows(tmp_path, "users")]
+    assert faces == [[1, 2, 3], None, [4, 5, 6], None, None, [7, 8, 9]]
+    assert [row["age"] for row in rows(tmp_path, "users")] == [1.0] * 6
+    assert manifest.rows["users"] == {"in": 6, "out": 6, "quarantined": 0}
+    assert manifest.facts["other_width"] == {"users": {"face": 2}}
+    found = statistics(tmp_path)
+    assert found["features"]["users"]["face"] == {"type": "embedding", "missing_share": 0.5, "distinct": 3, "width": 3}
+    assert found["other_width"] == {"users": {"face": 2}}
+
+
+def test_of_equally_common_widths_the_smallest_stays(tmp_path: Path) -> None:
+    (tmp_path / "users.csv").write_text("user_id,face\na,1|2\na,1|2\nb,3\n")  # the repeated row does not count
+    run(tmp_path, "a,x,5,10\n", "users: {path: users.csv, features: {face: embedding}}\n", max_bad_share=0.5)
+    assert [row["face"] for row in rows(tmp_path, "users")] == [None, [3.0]]
+
+
+def test_a_feature_without_one_embedding_has_no_width(tmp_path: Path) -> None:
+    (tmp_path / "users.csv").write_text("user_id,face\na,\nb,none\n")
+    run(tmp_path, "a,x,5,10\n", "users: {path: users.csv, features: {face: embedding}}\n")
+    found = statistics(tmp_path)["features"]["users"]["face"]
+    assert found == {"type": "embedding", "missing_share": 1.0, "distinct": 0, "width": 0}
+
+
 def test_too_many_bad_rows_stop_the_step_and_name_the_worst_reasons(tmp_path: Path) -> None:
     good = "".join(f"a,x,1,{n}\n" for n in range(95))
     events = good + "a,x,9,1\n" * 3 + "a,x,,1\n" + "bad\n"
