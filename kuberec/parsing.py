@@ -9,7 +9,7 @@ from typing import Any
 import ibis
 import ibis.expr.datatypes as dt
 
-from kuberec.dataset import Feature, Interactions
+from kuberec.dataset import ORDER_ONLY, Feature, Interactions
 from kuberec.schema import EVENT, ITEM, REASON, ROW, TIME, USER, VALUE, FeatureType
 
 DEFAULT_EVENT = "interaction"
@@ -25,6 +25,9 @@ LAST_MICROSECOND = 253_402_300_799_999_999
 UNIX_SCALES = {"unix_s": 1_000_000, "unix_ms": 1_000, "unix_us": 1}
 """Microseconds in one unit of each numeric timestamp format."""
 AUTO, ISO = "auto", "iso"
+
+MOST_RANK = 4_000_000_000_000_000
+"""The greatest rank of an interaction; stored as microseconds since 1970, it lies before 2100 as every time must."""
 
 BLANK = r"^[\s\p{Z}]*$"
 
@@ -87,9 +90,14 @@ def parse_entities(key: str, features: Mapping[str, Feature]) -> Any:
 
 
 def parse_time(text: Any, form: str) -> Any:
-    """A text column as int64 microseconds since 1970, null where it is no time of the given form."""
+    """A text column as int64 microseconds since 1970, null where it is no time of the given form.
+
+    A rank of the form `order` becomes as many microseconds.
+    """
     if form in UNIX_SCALES:
         return _unix_time(text, UNIX_SCALES[form])
+    if form == ORDER_ONLY:
+        return _rank(text)
     if form == AUTO:
         unix = _unix_time(text, UNIX_SCALES["unix_s"])
         # Not coalesce: DuckDB evaluates all its arguments on all rows here, five times slower.
@@ -103,6 +111,11 @@ def _unix_time(text: Any, scale: int) -> Any:
     # Doubles hold microseconds exactly until the year 2255.
     microseconds = text.try_cast("float64") * scale
     return (microseconds.abs() <= LAST_MICROSECOND).ifelse(microseconds, None).round()
+
+
+def _rank(text: Any) -> Any:
+    rank = text.try_cast("float64")  # which holds every rank exactly
+    return (rank.between(0, MOST_RANK) & (rank == rank.floor())).ifelse(rank, None).round()
 
 
 def _iso_time(text: Any) -> Any:

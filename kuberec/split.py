@@ -69,7 +69,7 @@ def split(
         The manifest; `rows["interactions"]` counts what came in, each part and what was set aside.
 
     Raises:
-        ConfigError: A setting is unknown or out of range.
+        ConfigError: A setting is unknown or out of range, or the strategy does not fit the dataset's times.
         DataError: There is too little data for the split, or a leakage check fails.
         ArtifactError: The input is no finished artifact, or was changed.
     """

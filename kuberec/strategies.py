@@ -7,7 +7,7 @@ from typing import Any
 
 import ibis
 
-from kuberec.dataset import DatasetSpec
+from kuberec.dataset import ORDER_ONLY, DatasetSpec
 from kuberec.errors import ConfigError, DataError
 from kuberec.schema import EVENT, ITEM, LABEL, REASON, TIME, USER, VALUE
 from kuberec.tables import materialize, unix_microseconds
@@ -116,12 +116,19 @@ def choose_parts(interactions: Any, spec: DatasetSpec, parameters: Parameters) -
         parameters: How the split goes.
 
     Raises:
+        ConfigError: The strategy compares the times of users, which are ranks within each.
         DataError: There are too few rows to cut.
     """
     return STRATEGIES[parameters.strategy](interactions, spec, parameters)
 
 
 def _temporal(interactions: Any, spec: DatasetSpec, parameters: Parameters) -> Parts:
+    if not spec.times_are_comparable:
+        others = ", ".join(strategy for strategy in Strategy if strategy is not Strategy.TEMPORAL)
+        raise ConfigError(
+            f"strategy={Strategy.TEMPORAL} cuts at times that hold for everybody, but the times of {spec.name} are "
+            f"ranks within each user (timestamp_format: {ORDER_ONLY}). Choose one of {others}, or bring the times."
+        )
     rows = int(interactions.count().execute())
     held_out = parameters.validation_share + parameters.test_share
     validation_start = _time_at(interactions, rows - round(rows * held_out), rows)

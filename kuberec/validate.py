@@ -90,7 +90,8 @@ def validate(dataset: Path | str, output: Path | str, *, max_bad_share: float = 
             manifest.facts["other_width"] = other_width
             quarantine = _judge(ingested, manifest, max_bad_share)
             phase("statistics")
-            statistics = compute_statistics(backend, folder, spec, unordered=_unordered(dataset))
+            unordered = _unordered(dataset) if spec.times_are_comparable else 0
+            statistics = compute_statistics(backend, folder, spec, unordered)
         statistics["quarantine"] = quarantine
         statistics["unparsed"] = ingested.facts.get("unparsed", {})
         statistics["other_width"] = other_width

@@ -16,9 +16,9 @@ ITEMS = (60 * RNG.random(2000) ** 3).astype(int)
 TIMES = RNG.permutation(2000) * 7_000
 
 
-def describe(folder: Path, lines: list[str], spec: str = "") -> dict[str, Any]:
+def describe(folder: Path, lines: list[str], spec: str = "", how: str = "") -> dict[str, Any]:
     (folder / "events.csv").write_text("user_id,item_id,event_type,value,timestamp\n" + "\n".join(lines) + "\n")
-    (folder / "dataset.yaml").write_text("name: test\ninteractions: {path: events.csv}\n" + spec)
+    (folder / "dataset.yaml").write_text(f"name: test\ninteractions: {{path: events.csv{how}}}\n" + spec)
     ingest(str(folder / "dataset.yaml"), folder / "dataset")
     validate(folder / "dataset", folder / "out", max_bad_share=0.5)
     return dict(json.loads((folder / "out" / "statistics.json").read_text()))
@@ -60,6 +60,16 @@ def test_values_event_types_and_time_line(tmp_path: Path, lines: list[str]) -> N
     assert found["timeline"]["unit"] == "day"
     assert found["timeline"]["rows"] == days[days > 0].tolist()
     assert found["interactions"]["first_time"] == "1970-01-01T00:00:00Z"
+
+
+def test_ranks_within_users_have_no_time_line(tmp_path: Path) -> None:
+    lines = [f"u{user},i{rank},view,1,{rank}" for user in range(3) for rank in range(4)]
+    found = describe(tmp_path, lines, how=", timestamp_format: order")
+    assert (found["timeline"], found["interactions"]["first_time"], found["interactions"]["last_time"]) == (None,) * 3
+    assert found["interactions"]["out_of_time_order"] == 0
+    assert findings(found)[0].startswith("12 interactions of 3 users with 4 items, each user's in their order, without")
+    assert not any("1970" in sentence for sentence in findings(found))
+    assert render_data_report("test", found).count("data:image/svg+xml;base64,") == 3
 
 
 def test_many_values_fall_into_twenty_ranges(tmp_path: Path) -> None:

@@ -168,6 +168,17 @@ def test_timestamp_formats(form: str, text: str, time: datetime, tmp_path: Path)
     assert refused(tmp_path) == [(2, f"timestamp cannot be read as {form.strip(chr(39))}")]
 
 
+def test_ranks_within_users_become_microseconds(tmp_path: Path) -> None:
+    good = ["0", "1", "2.0", "1600000000000000", "4e15"]
+    bad = ["-1", "1.5", "nan", "inf", "first", "2020-01-01", "4000000000000001"]
+    content = "user_id,item_id,timestamp\n" + "".join(f"u,i,{text}\n" for text in [*good, *bad, ""])
+    run(tmp_path, content, "  timestamp_format: order\n")
+    times = pq.read_table(tmp_path / "out" / "interactions.parquet")["timestamp"].cast(pa.int64())
+    assert times.to_pylist() == [0, 1, 2, 1_600_000_000_000_000, 4_000_000_000_000_000]
+    unread = [(6 + place, "timestamp cannot be read as order") for place in range(len(bad))]
+    assert refused(tmp_path) == [*unread, (13, "timestamp is empty")]
+
+
 def test_columns_are_mapped_by_name_and_by_position(tmp_path: Path) -> None:
     by_name = "  delimiter: ';'\n  columns: {user_id: who, item_id: what, timestamp: when}\n"
     run(tmp_path / "a", "when;who;extra;what\n1600000000;u1;;i1\n", by_name)

@@ -29,9 +29,9 @@ LIKED = "positive: {min_value: 4}"
 REPEATS = "repeat_consumption: true"
 
 
-def validated(folder: Path, events: list[Event], rules: str = "") -> Path:
+def validated(folder: Path, events: list[Event], rules: str = "", form: str = "auto") -> Path:
     """A folder as `validate` writes it."""
-    text = f"name: small\ninteractions: {{path: small.csv}}\n{rules}\n"
+    text = f"name: small\ninteractions: {{path: small.csv, timestamp_format: {form}}}\n{rules}\n"
     parse_dataset_spec(text, "test")
     ordered = sorted(events, key=lambda event: (event[4], *event[:4]))
     columns = list(zip(*ordered, strict=True)) or [()] * 5
@@ -280,6 +280,32 @@ def test_items_that_are_held_out_keep_their_features(tmp_path: Path) -> None:
     assert items.known.sum() == 20 - len(set(cold)) == 16
     prices = items.columns["price"] * items.infos["price"].deviation + items.infos["price"].mean
     np.testing.assert_allclose(prices[items.indices(ids)], range(20), atol=1e-5)
+
+
+RANKS = clicks(*((f"u{user:02}", f"i{user * 7 % 30 + rank}", rank) for user in range(30) for rank in range(10)))
+"""Thirty users, each with ten items in the order 0 to 9."""
+
+
+def test_ranks_within_users_cannot_be_cut_by_time(tmp_path: Path) -> None:
+    source = validated(tmp_path / "v", RANKS, form="order")
+    message = r"ranks within each user .*Choose one of leave_one_out, user, ratio, item, or bring the times"
+    with pytest.raises(ConfigError, match=message):
+        split(source, tmp_path / "s")
+    assert not (tmp_path / "s").exists()
+
+
+@pytest.mark.parametrize("strategy", [strategy for strategy in Strategy if strategy is not Strategy.TEMPORAL])
+def test_ranks_within_users_split_as_times_do(tmp_path: Path, strategy: Strategy) -> None:
+    """Users are told apart by everything but time, so that moving one user's times changes nothing."""
+    moved = [(*event[:4], event[4] + 1_000 * int(event[0][1:])) for event in RANKS]
+    parts = []
+    for name, events in (("ranks", RANKS), ("moved", moved)):
+        split(validated(tmp_path / name / "v", events, form="order"), tmp_path / name / "s", strategy=strategy)
+        parts.append([[event[:2] for event in sorted(rows(tmp_path / name / "s", part))] for part in SPLITS])
+    if strategy is not Strategy.RATIO:  # whose draw is a hash of the time as well
+        assert parts[0] == parts[1]
+    if strategy is Strategy.LEAVE_ONE_OUT:
+        assert [len(part) for part in parts[0]] == [240, 30, 30]
 
 
 def test_label_needs_value_and_event_type(tmp_path: Path) -> None:

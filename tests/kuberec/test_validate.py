@@ -75,6 +75,13 @@ def test_rows_that_break_a_rule_are_quarantined(tmp_path: Path) -> None:
     assert manifest.rows == {"interactions": {"in": 7, "out": 3, "quarantined": 4}}
 
 
+def test_a_rank_may_be_as_great_as_ingest_takes(tmp_path: Path) -> None:
+    (tmp_path / "events.csv").write_text("user_id,item_id,timestamp\na,x,0\na,y,4000000000000000\n")
+    (tmp_path / "dataset.yaml").write_text("name: t\ninteractions: {path: events.csv, timestamp_format: order}\n")
+    ingest(str(tmp_path / "dataset.yaml"), tmp_path / "dataset")
+    assert validate(tmp_path / "dataset", tmp_path / "out").rows["interactions"]["out"] == 2
+
+
 def test_exact_duplicates_are_quarantined_and_near_ones_kept(tmp_path: Path) -> None:
     manifest = run(tmp_path, "a,x,1,10\nb,x,1,10\na,x,1,10\na,x,2,10\na,x,1,11\na,x,1,10\n", max_bad_share=1)
     assert [(row["row"], row["reason"]) for row in refused(tmp_path)] == [
