@@ -25,10 +25,10 @@ class RunConfig(BaseModel):
     """Folder or URI that already holds the files of a built-in dataset; empty to fetch them."""
     max_bad_share: Annotated[float, Field(ge=0, le=1)] = 0.01
     """Greatest share of rows that may be refused before validation stops the run."""
-    strategy: Literal["temporal", "leave_one_out", "user"] = "temporal"
+    strategy: Literal["temporal", "leave_one_out", "user", "ratio", "item"] = "temporal"
     """How interactions are divided into training, validation and test."""
     validation_share: Share = 0.1
-    """Share of the interactions that choose the model."""
+    """Share of the interactions (or of the users or items, as the strategy goes) that choose the model."""
     test_share: Share = 0.1
     """Share of the interactions that judge it."""
     families: Annotated[list[str], Field(min_length=1)] = ["matrix_factorization", "triplet"]

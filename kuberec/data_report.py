@@ -14,7 +14,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
 
-from kuberec.schema import ITEMS, USERS
+from kuberec.schema import ITEMS, USERS, FeatureType
 
 TEMPLATE = "data_report.html"
 COLOUR = "#3b8ea5"
@@ -40,12 +40,7 @@ def render_data_report(name: str, statistics: Statistics) -> str:
         statistics=statistics,
         degrees=DEGREES,
         findings=findings(statistics),
-        plots={
-            f"Interactions by {statistics['timeline']['unit']}": _plot(_draw_timeline, statistics),
-            "The long tail of the items": _plot(_draw_long_tail, statistics),
-            "Values": _plot(_draw_values, statistics),
-            "Interactions of a user and of an item": _plot(_draw_degrees, statistics),
-        },
+        plots=_plots(statistics),
     )
 
 
@@ -53,8 +48,8 @@ def findings(statistics: Statistics) -> list[str]:
     """What the figures say, as sentences."""
     overview, per_user, per_item = (statistics[part] for part in ("interactions", "per_user", "per_item"))
     sentences = [
-        f"{overview['rows']:,} interactions of {overview['users']:,} users with {overview['items']:,} items, from "
-        f"{overview['first_time'][:10]} to {overview['last_time'][:10]}; {overview['density']:.3%} of all pairs.",
+        f"{overview['rows']:,} interactions of {overview['users']:,} users with {overview['items']:,} items, "
+        f"{_span_text(overview)}; {overview['density']:.3%} of all pairs.",
         f"{overview['positives']:,} of them ({overview['positive_share']:.1%}) are positives.",
         f"Half of the users have {per_user['median']:,} interactions or fewer; {per_user['single']:,} have one only.",
         f"The most popular fifth of the items takes {per_item['head_share']:.0%} of the interactions; "
@@ -68,6 +63,12 @@ def findings(statistics: Statistics) -> list[str]:
     return sentences + _warnings(statistics)
 
 
+def _span_text(overview: Statistics) -> str:
+    if overview["first_time"] is None:
+        return "each user's in their order, without times"
+    return f"from {overview['first_time'][:10]} to {overview['last_time'][:10]}"
+
+
 def _warnings(statistics: Statistics) -> list[str]:
     sentences = []
     for table, one in ((USERS, "user"), (ITEMS, "item")):
@@ -78,8 +79,24 @@ def _warnings(statistics: Statistics) -> list[str]:
                 f"that the table of {table} does not list; such a {one} has no features."
             )
         for feature, count in statistics["unparsed"].get(table, {}).items():
-            sentences.append(f"{count:,} {table} have a {feature} that is no number; it counts as missing.")
+            kind = statistics["features"][table][feature]["type"]
+            expected = "no vector of finite numbers" if kind == FeatureType.EMBEDDING else "no number"
+            sentences.append(f"{count:,} {table} have a {feature} that is {expected}; it counts as missing.")
+        for feature, count in statistics["other_width"].get(table, {}).items():
+            width = statistics["features"][table][feature]["width"]
+            sentences.append(f"{count:,} {table} have a {feature} of another width than {width}; it counts as missing.")
     return sentences
+
+
+def _plots(statistics: Statistics) -> dict[str, Markup]:
+    """The drawings by title; without a time line where there are no times."""
+    timeline = statistics["timeline"]
+    plots = {f"Interactions by {timeline['unit']}": _plot(_draw_timeline, statistics)} if timeline else {}
+    return plots | {
+        "The long tail of the items": _plot(_draw_long_tail, statistics),
+        "Values": _plot(_draw_values, statistics),
+        "Interactions of a user and of an item": _plot(_draw_degrees, statistics),
+    }
 
 
 def _plot(draw: Callable[[Figure, Statistics], None], statistics: Statistics) -> Markup:

@@ -35,11 +35,12 @@ def compute_statistics(backend: Any, folder: Path, spec: DatasetSpec, unordered:
         backend: The table engine.
         folder: Where the tables lie.
         spec: The dataset's specification.
-        unordered: Rows that were out of the order of time in the source.
+        unordered: Rows that were out of the order of time in the source; 0 where there are no times.
 
     Returns:
         JSON values under `interactions`, `per_user`, `per_item`, `values`, `event_types`, `timeline`, `long_tail`,
-        `references` and `features`.
+        `references` and `features`. Where times are ranks within each user, first and last time and the time line are
+        null.
     """
     interactions = read_parquet(backend, folder / f"{INTERACTIONS}.parquet")
     tables = {
@@ -50,6 +51,7 @@ def compute_statistics(backend: Any, folder: Path, spec: DatasetSpec, unordered:
     per_user, per_item = _counts_of_counts(interactions, USER), _counts_of_counts(interactions, ITEM)
     overview = _overview(interactions, spec) | {"users": int(per_user[1].sum()), "items": int(per_item[1].sum())}
     overview["density"] = overview["rows"] / (overview["users"] * overview["items"])
+    timed = spec.times_are_comparable
     overview["out_of_time_order"] = unordered
     return {
         "interactions": overview,
@@ -57,7 +59,7 @@ def compute_statistics(backend: Any, folder: Path, spec: DatasetSpec, unordered:
         "per_item": _spread(*per_item) | {"head_share": _head_share(*per_item)},
         "values": _values(interactions, overview["least_value"], overview["greatest_value"]),
         "event_types": _event_types(interactions),
-        "timeline": _timeline(interactions, overview["first_time"], overview["last_time"]),
+        "timeline": _timeline(interactions, overview["first_time"], overview["last_time"]) if timed else None,
         "long_tail": _long_tail(*per_item),
         "references": _references(interactions, tables),
         "features": {name: _features(tables[name], _entity_features(spec, name)) for name in tables},
@@ -81,8 +83,8 @@ def _overview(interactions: Any, spec: DatasetSpec) -> dict[str, Any]:
         "rows": row["rows"],
         "positives": row["positives"],
         "positive_share": row["positives"] / row["rows"],
-        "first_time": row["first"],
-        "last_time": row["last"],
+        "first_time": row["first"] if spec.times_are_comparable else None,
+        "last_time": row["last"] if spec.times_are_comparable else None,
         "least_value": row["least"],
         "greatest_value": row["greatest"],
         # The engine adds doubles in the order of its threads: the last digits would differ between runs.
@@ -181,7 +183,7 @@ def _entity_features(spec: DatasetSpec, table: str) -> Mapping[str, Feature]:
 
 
 def _features(table: Any, features: Mapping[str, Feature]) -> dict[str, Any]:
-    """Type, share of missing values and number of different values of each feature."""
+    """Type, share of missing values and number of different values of each feature, and the width of embeddings."""
     found = {}
     rows = int(table.count().to_pyarrow().as_py())
     for name, feature in features.items():
@@ -192,6 +194,8 @@ def _features(table: Any, features: Mapping[str, Feature]) -> dict[str, Any]:
         row = _rows(table.aggregate(missing=missing.cast("int64").sum()))[0]
         distinct = int(values[name].nunique().to_pyarrow().as_py())
         found[name] = {"type": str(feature.type), "missing_share": row["missing"] / rows, "distinct": distinct}
+        if feature.type is FeatureType.EMBEDDING:
+            found[name]["width"] = column.length().max().to_pyarrow().as_py() or 0
     return found
 
 

@@ -28,6 +28,9 @@ DATASET_FILE = "dataset.yaml"
 RESERVED = (USER, ITEM, USER_INDEX, ITEM_INDEX, KNOWN, ROW, REASON, FILE_ROW)
 """Columns that steps add to the users and items tables; no feature may be named like them."""
 
+ORDER_ONLY = "order"
+"""The timestamp format of data that knows the order of each user's interactions, and not their times."""
+
 Column = str | int
 """A source column: its name in the header, or its position from 0 where the file has none."""
 
@@ -51,11 +54,11 @@ class Feature(Strict):
     """How one feature column is read."""
 
     type: FeatureType
-    """Categorical, multi-categorical, numeric or text."""
+    """Categorical, multi-categorical, numeric, text or embedding."""
     column: Column | None = None
     """The source column; the feature's own name when absent."""
     separator: Annotated[str, Field(min_length=1)] = "|"
-    """What stands between the values of a multi-categorical feature."""
+    """What stands between the values of a multi-categorical feature or the numbers of an embedding."""
 
 
 class Source(Strict):
@@ -81,7 +84,8 @@ class Interactions(Source):
     """The table of events; `user_id`, `item_id` and `timestamp` are required, the others have defaults."""
 
     timestamp_format: str = "auto"
-    """`unix_s`, `unix_ms`, `unix_us`, `iso`, a strptime pattern, or `auto`: numbers are unix seconds, else ISO 8601."""
+    """`unix_s`, `unix_ms`, `unix_us`, `iso`, a strptime pattern, or `auto`: numbers are unix seconds, else ISO 8601.
+    `order`: whole numbers from 0 that rise within each user and say nothing across users."""
     value_range: tuple[float, float] | None = None
     """Least and greatest valid `value`; rows outside go to quarantine."""
 
@@ -174,6 +178,11 @@ class DatasetSpec(Strict):
     """Whether a user may take the same item again (purchases); then seen items are no leak."""
     licence: str | None = None
     """Shown when the data is read."""
+
+    @property
+    def times_are_comparable(self) -> bool:
+        """Whether the times of different users can be compared; else they are ranks within each user."""
+        return self.interactions.timestamp_format != ORDER_ONLY
 
 
 def load_dataset_spec(path: Path | str) -> DatasetSpec:

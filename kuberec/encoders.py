@@ -16,7 +16,7 @@ MAXIMUM_WORDS = 5_000
 
 
 def fit_feature(column: Any, kind: FeatureType) -> FeatureInfo:
-    """Learn a feature's vocabulary, or its mean and deviation.
+    """Learn a feature's vocabulary, its mean and deviation, or its width and scale.
 
     Args:
         column: Ibis table with the raw `value` of each entity to learn from.
@@ -25,6 +25,9 @@ def fit_feature(column: Any, kind: FeatureType) -> FeatureInfo:
     if kind is FeatureType.NUMERIC:
         mean, deviation = _moments(column)
         return FeatureInfo(type=kind, size=1, mean=mean, deviation=deviation)
+    if kind is FeatureType.EMBEDDING:
+        width, scale = _width_and_scale(column)
+        return FeatureInfo(type=kind, size=width, deviation=scale)
     values = _values(column, kind)
     counted = values.group_by("value").aggregate(count=values.count())
     ordered = counted.order_by(counted["count"].desc(), "value")
@@ -43,12 +46,16 @@ def encode_feature(column: Any, key: str, info: FeatureInfo) -> Any:
         info: What `fit_feature` learnt.
 
     Returns:
-        Ibis table with `key` and `code`: int32, array of int32 in rising order, or float32. Entities whose value is
-        missing or outside the vocabulary have no row, or the code 0 for numbers.
+        Ibis table with `key` and `code`: int32, array of int32 in rising order, float32, or array of float32. Entities
+        whose value is missing, outside the vocabulary or of another width have no row.
     """
     if info.type is FeatureType.NUMERIC:
         known = column.filter(_is_number(column["value"]))
         return known.select(key, code=((known["value"] - info.mean) / info.deviation).cast("float32"))
+    if info.type is FeatureType.EMBEDDING:
+        known = column.filter(column["value"].length() == info.size)
+        scaled = known["value"].map(lambda number: (number / info.deviation).cast("float32"))
+        return known.select(key, code=scaled)
     codes = np.arange(1, info.size, dtype=np.int32)
     vocabulary = ibis.memtable(
         {"value": list(info.vocabulary), "code": codes}, schema={"value": "string", "code": "int32"}
@@ -81,3 +88,15 @@ def _moments(column: Any) -> tuple[float, float]:
     mean = math.fsum(numbers) / len(numbers)
     deviation = math.sqrt(math.fsum((numbers - mean) ** 2) / len(numbers))
     return mean, deviation or 1.0
+
+
+def _width_and_scale(column: Any) -> tuple[int, float]:
+    """Width of the vectors and root mean square of their entries; 1 and 1 without vectors, scale 1 for zeros alone."""
+    known = column.filter(column["value"].notnull())
+    squares = known["value"].map(lambda number: number.cast("float64") * number.cast("float64")).sums()
+    vectors = known.select(width=known["value"].length(), squares=squares).to_pyarrow()
+    if not len(vectors):
+        return 1, 1.0
+    width = int(vectors["width"][0].as_py())
+    scale = math.sqrt(math.fsum(vectors["squares"].to_numpy()) / (len(vectors) * width))
+    return width, scale or 1.0

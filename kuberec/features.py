@@ -56,10 +56,11 @@ class FeatureInfo:
 
     Attributes:
         type: The feature's type; TEXT is encoded as MULTI_CATEGORICAL over words.
-        size: Number of codes including 0, the unknown or missing one; 1 for numeric features.
-        vocabulary: The names of codes 1, 2, …; empty for numeric features.
-        mean: Mean that numeric features were centred by.
-        deviation: Standard deviation that numeric features were divided by.
+        size: Number of codes including 0, the unknown or missing one; 1 for numeric features, the width of embeddings.
+        vocabulary: The names of codes 1, 2, …; empty for numeric features and embeddings.
+        mean: Mean that numeric features were centred by; embeddings are not centred.
+        deviation: What the numbers were divided by: the standard deviation of numeric features, the root mean square
+            of all entries of embeddings.
     """
 
     type: FeatureType
@@ -77,7 +78,8 @@ class EntityTable:
         ids: Raw ids, `[n + 1]` of str; `ids[0] == ""`.
         known: `[n + 1]` bool; whether the id has a positive in the training part (`ids[0]` never has).
         columns: Encoded features by name: int32 `[n + 1]` for categorical, int32 `[n + 1, width]` padded with 0 for
-            multi-categorical and text, float32 `[n + 1]` standardised for numeric.
+            multi-categorical and text, float32 `[n + 1]` standardised for numeric, float32 `[n + 1, info.size]` scaled
+            for embeddings, zeros where missing.
         infos: What each feature is, by name.
     """
 
@@ -198,12 +200,19 @@ def _column(column: pa.ChunkedArray, info: FeatureInfo) -> Array:
         return np.asarray(column.to_numpy(), dtype=np.float32)
     if info.type is FeatureType.CATEGORICAL:
         return np.asarray(column.to_numpy(), dtype=np.int32)
-    return _padded(column.combine_chunks())
+    lists = column.combine_chunks()
+    if info.type is FeatureType.EMBEDDING:
+        return _padded(lists, info.size, np.float32)
+    return _padded(lists, max(1, int(_lengths(lists).max(initial=0))), np.int32)
 
 
-def _padded(lists: pa.ListArray) -> Array:
-    lengths = np.diff(lists.offsets.to_numpy())
-    padded = np.zeros((len(lists), max(1, int(lengths.max(initial=0)))), dtype=np.int32)
+def _lengths(lists: pa.ListArray) -> Array:
+    return np.diff(lists.offsets.to_numpy())
+
+
+def _padded(lists: pa.ListArray, width: int, kind: npt.DTypeLike) -> Array:
+    lengths = _lengths(lists)
+    padded = np.zeros((len(lists), width), dtype=kind)
     padded[np.arange(padded.shape[1]) < lengths[:, None]] = lists.flatten().to_numpy()
     return padded
 

@@ -4,7 +4,7 @@ What is fitted and on what:
 
 - Ids: every user and item of the train and validation parts and of the users and items tables, in byte order;
   index 0 is the unknown. Test rows are never read.
-- Vocabularies, means and deviations: only over the users and items that occur in train.
+- Vocabularies, means, deviations and widths: only over the users and items that occur in train.
 """
 
 import shutil
@@ -148,5 +148,5 @@ def _encoded(part: Any, users: Any, items: Any) -> Any:
 
 
 def _missing(column: Any) -> Any:
-    """What stands for a missing feature: no codes, the code 0, or the mean."""
+    """What stands for a missing feature: no codes or no vector (zeros once loaded), the code 0, or the mean."""
     return ibis.literal([], column.type()) if column.type().is_array() else ibis.literal(0, column.type())

@@ -46,6 +46,7 @@ FEATURE_TYPES = {
     FeatureType.TEXT: pa.string(),
     FeatureType.NUMERIC: pa.float64(),
     FeatureType.MULTI_CATEGORICAL: pa.list_(pa.string()),
+    FeatureType.EMBEDDING: pa.list_(pa.float32()),
 }
 """How each type of feature is stored."""
 MOST_THREADS = 4
@@ -173,7 +174,7 @@ def _ingest_table(plan: _Plan, base: str, folder: Path, new_cursor: Callable[[],
 
 
 def _sort_out(parsed: pa.Table, batch: Batch, schema: pa.Schema) -> tuple[pa.Table, list[Refused], Counter[str]]:
-    """The readable rows, the refused ones, and how many numbers of each feature could not be read."""
+    """The readable rows, the refused ones, and how many values of each feature could not be read."""
     reasons = parsed[REASON]
     refused = list(batch.refused)
     if reasons.null_count < len(reasons):

@@ -81,17 +81,21 @@ def check_split(folder: Path | str, manifest: Manifest | None = None) -> list[Ch
     return checks
 
 
+def _shared(split: SplitTables, *key: str) -> Any:
+    """Rows of validation and test that equal one of an earlier part in some columns."""
+    columns = list(key)
+    return split.held_out.semi_join(split.train, columns).union(split.test.semi_join(split.validation, columns))
+
+
 def _no_shared_rows(split: SplitTables) -> Check:
     """No event of validation or test stands in train as well, nor one of test in validation."""
-    key = [USER, ITEM, EVENT, TIME]
-    faults = split.held_out.semi_join(split.train, key).union(split.test.semi_join(split.validation, key))
+    faults = _shared(split, USER, ITEM, EVENT, TIME)
     return _none("no shared rows", faults, "rows of a later part stand in an earlier part as well")
 
 
 def _no_shared_pairs(split: SplitTables) -> Check:
     """No pair of user and item of a later part has been in an earlier one."""
-    pair = [USER, ITEM]
-    faults = split.held_out.semi_join(split.train, pair).union(split.test.semi_join(split.validation, pair))
+    faults = _shared(split, USER, ITEM)
     return _none("no shared pairs", faults, "rows of a later part repeat a user's item of an earlier part")
 
 
@@ -126,11 +130,27 @@ def _one_held_out_each(split: SplitTables) -> list[Check]:
 
 def _users_apart(split: SplitTables) -> list[Check]:
     """No user stands in two parts."""
-    faults = split.held_out.semi_join(split.train, USER).union(split.test.semi_join(split.validation, USER))
-    return [_none("users apart", faults, "rows of held-out users who have rows in an earlier part as well")]
+    return [_none("users apart", _shared(split, USER), "rows of held-out users who have rows in an earlier part")]
 
 
-_BOUNDARY_CHECKS = {"temporal": _in_time_order, "leave_one_out": _one_held_out_each, "user": _users_apart}
+def _items_apart(split: SplitTables) -> list[Check]:
+    """No item stands in two parts."""
+    return [_none("items apart", _shared(split, ITEM), "rows of held-out items that have rows in an earlier part")]
+
+
+def _users_in_train(split: SplitTables) -> list[Check]:
+    """Every user who is judged has a training history."""
+    faults = split.held_out.anti_join(split.train, USER)
+    return [_none("users in train", faults, "held-out rows belong to users who have no row in train")]
+
+
+_BOUNDARY_CHECKS = {
+    "temporal": _in_time_order,
+    "leave_one_out": _one_held_out_each,
+    "user": _users_apart,
+    "ratio": _users_in_train,
+    "item": _items_apart,
+}
 
 
 def _labels(split: SplitTables) -> Check:

@@ -9,19 +9,25 @@ from typing import Any
 import ibis
 import ibis.expr.datatypes as dt
 
-from kuberec.dataset import Feature, Interactions
+from kuberec.dataset import ORDER_ONLY, Feature, Interactions
 from kuberec.schema import EVENT, ITEM, REASON, ROW, TIME, USER, VALUE, FeatureType
 
 DEFAULT_EVENT = "interaction"
 DEFAULT_VALUE = 1.0
 UNPARSED = "unparsed "
-"""Before a numeric feature's name: the column that is 1 where the feature has a text but no finite number, else 0."""
+"""Before a feature's name: the column that is 1 where the number or embedding has a text but is unreadable, else 0."""
+
+NUMBERS = (FeatureType.NUMERIC, FeatureType.EMBEDDING)
+"""The types of features whose text may be unreadable."""
 
 LAST_MICROSECOND = 253_402_300_799_999_999
 """The end of the year 9999: no timestamp beyond it can be stored."""
 UNIX_SCALES = {"unix_s": 1_000_000, "unix_ms": 1_000, "unix_us": 1}
 """Microseconds in one unit of each numeric timestamp format."""
 AUTO, ISO = "auto", "iso"
+
+MOST_RANK = 4_000_000_000_000_000
+"""The greatest rank of an interaction; stored as microseconds since 1970, it lies before 2100 as every time must."""
 
 BLANK = r"^[\s\p{Z}]*$"
 
@@ -65,28 +71,33 @@ def parse_interactions(spec: Interactions) -> Any:
 def parse_entities(key: str, features: Mapping[str, Feature]) -> Any:
     """Expression over a table `rows` of `row`, the id and the features as text.
 
-    A feature without a text is null, or an empty list; so is a number that cannot be read, which is counted. Only a
-    row without an id cannot be read.
+    A feature without a text is null, or an empty list; so is a number or an embedding that cannot be read, which is
+    counted. Only a row without an id cannot be read.
 
     Returns:
         Ibis table of row, the id, the features, their `unparsed` counts, and the reason, null for a readable row.
     """
     rows = ibis.table({ROW: "int64", key: "string", **dict.fromkeys(features, "string")}, name="rows")
-    numeric = [name for name, feature in features.items() if feature.type is FeatureType.NUMERIC]
-    lost = [((_number(rows[name]).isnull()) & ~_is_blank(rows[name])).cast("int64") for name in numeric]
+    parsed = {name: _parse_feature(rows[name], feature) for name, feature in features.items()}
+    numbers = [name for name, feature in features.items() if feature.type in NUMBERS]
     return rows.select(
         rows[ROW],
         rows[key],
-        *(_parse_feature(rows[name], feature).name(name) for name, feature in features.items()),
-        *(count.name(f"{UNPARSED}{name}") for name, count in zip(numeric, lost, strict=True)),
+        *(value.name(name) for name, value in parsed.items()),
+        *((parsed[name].isnull() & ~_is_blank(rows[name])).cast("int64").name(f"{UNPARSED}{name}") for name in numbers),
         ibis.cases((_is_blank(rows[key]), f"{key} is empty")).name(REASON),
     )
 
 
 def parse_time(text: Any, form: str) -> Any:
-    """A text column as int64 microseconds since 1970, null where it is no time of the given form."""
+    """A text column as int64 microseconds since 1970, null where it is no time of the given form.
+
+    A rank of the form `order` becomes as many microseconds.
+    """
     if form in UNIX_SCALES:
         return _unix_time(text, UNIX_SCALES[form])
+    if form == ORDER_ONLY:
+        return _rank(text)
     if form == AUTO:
         unix = _unix_time(text, UNIX_SCALES["unix_s"])
         # Not coalesce: DuckDB evaluates all its arguments on all rows here, five times slower.
@@ -102,6 +113,11 @@ def _unix_time(text: Any, scale: int) -> Any:
     return (microseconds.abs() <= LAST_MICROSECOND).ifelse(microseconds, None).round()
 
 
+def _rank(text: Any) -> Any:
+    rank = text.try_cast("float64")  # which holds every rank exactly
+    return (rank.between(0, MOST_RANK) & (rank == rank.floor())).ifelse(rank, None).round()
+
+
 def _iso_time(text: Any) -> Any:
     # Words such as `infinity` and `epoch` are timestamps to the engine.
     return _microseconds(text.re_search(r"^\d").ifelse(text, None).try_cast(dt.Timestamp(timezone="UTC")))
@@ -115,6 +131,8 @@ def _microseconds(time: Any) -> Any:
 def _parse_feature(text: Any, feature: Feature) -> Any:
     if feature.type is FeatureType.NUMERIC:
         return _number(text)
+    if feature.type is FeatureType.EMBEDDING:
+        return _vector(text, feature.separator)
     if feature.type is FeatureType.MULTI_CATEGORICAL:
         parts = text.fill_null("").split(feature.separator)
         return parts.map(lambda part: part.strip()).filter(lambda part: part != "")
@@ -125,6 +143,13 @@ def _number(text: Any) -> Any:
     """A finite number, else null."""
     number = text.try_cast("float64")
     return (number.isnan() | number.isinf()).ifelse(None, number)
+
+
+def _vector(text: Any, separator: str) -> Any:
+    """Finite numbers, else null."""
+    numbers = text.strip().split(separator).try_cast("array<float32>")
+    unusable = numbers.filter(lambda number: number.isnull() | number.isnan() | number.isinf())
+    return (unusable.length() > 0).ifelse(None, numbers)
 
 
 def _is_blank(text: Any) -> Any:

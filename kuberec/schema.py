@@ -68,3 +68,5 @@ class FeatureType(StrEnum):
     """A number; missing values become the training mean."""
     TEXT = "text"
     """Free text; becomes the set of its lower-case words."""
+    EMBEDDING = "embedding"
+    """A vector that was computed before, such as an image encoder's; all of one width, zeros where missing."""

@@ -7,9 +7,12 @@ The rules, which `kuberec.leakage` checks in what was written:
 2. `leave_one_out`: each user's last positive is test, the one before it validation; later rows of the user are set
    aside. Users with fewer than three positives stay in train.
 3. `user`: whole users are held out, chosen by a hash of the seed and their id; they have no training history.
-4. Unless the dataset allows repeat consumption, a pair of user and item belongs to its earliest part; its later rows
+4. `ratio`: a share of each user's rows is held out, chosen by a hash of the seed and the row; one at least stays in
+   train.
+5. `item`: whole items are held out, chosen by a hash of the seed and their id; what is known of them is their features.
+6. Unless the dataset allows repeat consumption, a pair of user and item belongs to its earliest part; its later rows
    in other parts are set aside, for a recommender never offers again what a user has had.
-5. `label` is the dataset's rule for positives, applied to each row alone.
+7. `label` is the dataset's rule for positives, applied to each row alone.
 
 No row is lost: rows in = train + validation + test + set aside, the last with its reason.
 """
@@ -56,16 +59,17 @@ def split(
     Args:
         validated: The output of `validate`.
         output: The folder to write.
-        strategy: `temporal`, `leave_one_out` or `user`.
-        validation_share: Share of rows (temporal) or of users (user) for validation; unused by leave-one-out.
+        strategy: `temporal`, `leave_one_out`, `user`, `ratio` or `item`.
+        validation_share: Share of rows (temporal), of each user's rows (ratio), of users (user) or of items (item) for
+            validation; unused by leave-one-out.
         test_share: The same for test.
-        seed: Chooses the held-out users of `user`.
+        seed: Chooses the held-out users of `user`, rows of `ratio` and items of `item`.
 
     Returns:
         The manifest; `rows["interactions"]` counts what came in, each part and what was set aside.
 
     Raises:
-        ConfigError: A setting is unknown or out of range.
+        ConfigError: A setting is unknown or out of range, or the strategy does not fit the dataset's times.
         DataError: There is too little data for the split, or a leakage check fails.
         ArtifactError: The input is no finished artifact, or was changed.
     """
@@ -161,6 +165,6 @@ def _require_positives(counts: dict[str, dict[str, Any]], parameters: Parameters
         f" {aside} rows were set aside; if users may take items again, set `repeat_consumption: true`." if aside else ""
     )
     raise DataError(
-        f"Too little data for a {parameters.strategy.value} split: {' and '.join(empty)} would hold no positive "
+        f"Too little data for the {parameters.strategy.value} split: {' and '.join(empty)} would hold no positive "
         f"({found}). {HINTS[parameters.strategy]}{repeats}"
     )

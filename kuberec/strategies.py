@@ -7,10 +7,10 @@ from typing import Any
 
 import ibis
 
-from kuberec.dataset import DatasetSpec
+from kuberec.dataset import ORDER_ONLY, DatasetSpec
 from kuberec.errors import ConfigError, DataError
 from kuberec.schema import EVENT, ITEM, LABEL, REASON, TIME, USER, VALUE
-from kuberec.tables import materialize
+from kuberec.tables import materialize, unix_microseconds
 
 ORDER = (TIME, USER, ITEM, EVENT, VALUE)
 """The order of rows in every part; no two valid rows are equal in all of it."""
@@ -27,6 +27,8 @@ class Strategy(StrEnum):
     TEMPORAL = "temporal"
     LEAVE_ONE_OUT = "leave_one_out"
     USER = "user"
+    RATIO = "ratio"
+    ITEM = "item"
 
 
 RULES = {
@@ -35,6 +37,10 @@ RULES = {
     f"with fewer than {MINIMUM_POSITIVES} positives stay in train; the user's other rows after the validation row are "
     "set aside",
     Strategy.USER: "whole users are held out in the order of md5(seed:user_id); they have no row in train",
+    Strategy.RATIO: "of each user's rows, in the order of md5(seed:user_id:item_id:unix microseconds), the first "
+    "round(rows * test_share) are test and the next round(rows * validation_share) validation, halves rounded up; the "
+    "last row stays in train",
+    Strategy.ITEM: "whole items are held out in the order of md5(seed:item_id); they have no row in train",
 }
 REPEAT_RULES = {
     False: "a pair of user and item belongs to its earliest part; its rows in later parts are set aside",
@@ -47,10 +53,11 @@ class Parameters:
     """How one split goes.
 
     Attributes:
-        strategy: `temporal`, `leave_one_out` or `user`.
-        validation_share: Share of rows (temporal) or users (user) for validation, above 0.
+        strategy: One of `Strategy`.
+        validation_share: Share of rows (temporal), of each user's rows (ratio), of users (user) or of items (item) for
+            validation, above 0.
         test_share: The same for test; both together stay below 1.
-        seed: Chooses the held-out users.
+        seed: Chooses the held-out rows, users or items.
     """
 
     strategy: Strategy
@@ -75,6 +82,9 @@ HINTS = {
     "or bring more data.",
     Strategy.LEAVE_ONE_OUT: f"Leave-one-out needs a user with {MINIMUM_POSITIVES} positives.",
     Strategy.USER: "A split by user needs several users: raise validation_share or test_share, or bring more data.",
+    Strategy.RATIO: "A split by ratio needs users with several rows, so that the shares come to a row each: raise "
+    "validation_share or test_share, or bring more data.",
+    Strategy.ITEM: "A split by item needs several items: raise validation_share or test_share, or bring more data.",
 }
 
 
@@ -106,12 +116,19 @@ def choose_parts(interactions: Any, spec: DatasetSpec, parameters: Parameters) -
         parameters: How the split goes.
 
     Raises:
+        ConfigError: The strategy compares the times of users, which are ranks within each.
         DataError: There are too few rows to cut.
     """
     return STRATEGIES[parameters.strategy](interactions, spec, parameters)
 
 
 def _temporal(interactions: Any, spec: DatasetSpec, parameters: Parameters) -> Parts:
+    if not spec.times_are_comparable:
+        others = ", ".join(strategy for strategy in Strategy if strategy is not Strategy.TEMPORAL)
+        raise ConfigError(
+            f"strategy={Strategy.TEMPORAL} cuts at times that hold for everybody, but the times of {spec.name} are "
+            f"ranks within each user (timestamp_format: {ORDER_ONLY}). Choose one of {others}, or bring the times."
+        )
     rows = int(interactions.count().execute())
     held_out = parameters.validation_share + parameters.test_share
     validation_start = _time_at(interactions, rows - round(rows * held_out), rows)
@@ -133,21 +150,65 @@ def _time_at(interactions: Any, position: int, rows: int) -> Any:
 
 
 def _by_user(interactions: Any, spec: DatasetSpec, parameters: Parameters) -> Parts:
-    users = interactions.select(USER).distinct()
-    ranked = users.mutate(digest=(ibis.literal(f"{parameters.seed}:") + users[USER]).hexdigest("md5"))
-    order = ranked.order_by("digest", USER).select(USER)
-    count = int(users.count().execute())
+    return _whole(USER, "users", interactions, parameters)
+
+
+def _by_item(interactions: Any, spec: DatasetSpec, parameters: Parameters) -> Parts:
+    return _whole(ITEM, "items", interactions, parameters)
+
+
+def _whole(key: str, plural: str, interactions: Any, parameters: Parameters) -> Parts:
+    """Hold out whole users or whole items."""
+    entities = interactions.select(key).distinct()
+    ranked = entities.mutate(digest=_digest(parameters.seed, entities[key]))
+    order = ranked.order_by("digest", key).select(key)
+    count = int(entities.count().execute())
     tested, validated = round(count * parameters.test_share), round(count * parameters.validation_share)
-    test_users = materialize(order.limit(tested))
+    in_test = materialize(order.limit(tested))
     held_out = materialize(order.limit(tested + validated))
-    validation_users = held_out.anti_join(test_users, USER)
+    in_validation = held_out.anti_join(in_test, key)
     return Parts(
-        train=interactions.anti_join(held_out, USER),
-        validation=interactions.semi_join(validation_users, USER),
-        test=interactions.semi_join(test_users, USER),
+        train=interactions.anti_join(held_out, key),
+        validation=interactions.semi_join(in_validation, key),
+        test=interactions.semi_join(in_test, key),
         set_aside=_set_aside(interactions.filter(False), ""),
-        boundaries={"users": count, "validation_users": validated, "test_users": tested},
+        boundaries={plural: count, f"validation_{plural}": validated, f"test_{plural}": tested},
     )
+
+
+def _by_ratio(interactions: Any, spec: DatasetSpec, parameters: Parameters) -> Parts:
+    identity = (interactions[USER], interactions[ITEM], unix_microseconds(interactions[TIME]).cast("string"))
+    shuffled = interactions.mutate(digest=_digest(parameters.seed, *identity))
+    drawn = ibis.window(group_by=USER, order_by=["digest", *ORDER])
+    counted = shuffled.mutate(
+        place=ibis.row_number().over(drawn), rows=shuffled.count().over(ibis.window(group_by=USER))
+    )
+    most = counted["rows"] - 1
+    tested = ibis.least(_share(counted["rows"], parameters.test_share), most)
+    held_out = ibis.least(tested + _share(counted["rows"], parameters.validation_share), most)
+    placed = counted.mutate(tested=tested, held_out=held_out)
+    placed = materialize(placed.select(*interactions.columns, "place", "tested", "held_out"))
+    place, columns = placed["place"], interactions.columns
+    return _without_repeats(
+        train=placed.filter(place >= placed["held_out"]).select(*columns),
+        validation=placed.filter(place >= placed["tested"], place < placed["held_out"]).select(*columns),
+        test=placed.filter(place < placed["tested"]).select(*columns),
+        boundaries={"users": int(placed[USER].nunique().execute())},
+        spec=spec,
+    )
+
+
+def _share(rows: Any, share: float) -> Any:
+    """The rounded number of rows that a share comes to, halves up."""
+    return (rows * share + 0.5).floor().cast("int64")
+
+
+def _digest(seed: int, *parts: Any) -> Any:
+    """The md5 of `seed:part:part`, in hexadecimal: an order that follows the seed, and not that of the rows."""
+    text: Any = ibis.literal(str(seed))
+    for part in parts:
+        text = text + ":" + part
+    return text.hexdigest("md5")
 
 
 def _leave_one_out(interactions: Any, spec: DatasetSpec, parameters: Parameters) -> Parts:
@@ -214,4 +275,6 @@ STRATEGIES: dict[Strategy, Callable[[Any, DatasetSpec, Parameters], Parts]] = {
     Strategy.TEMPORAL: _temporal,
     Strategy.LEAVE_ONE_OUT: _leave_one_out,
     Strategy.USER: _by_user,
+    Strategy.RATIO: _by_ratio,
+    Strategy.ITEM: _by_item,
 }

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from kuberec.artifacts import Manifest, new_artifact, verify_artifact, write_json, write_text
 from kuberec.data_report import render_data_report
 from kuberec.data_statistics import compute_statistics
-from kuberec.dataset import DATASET_FILE, DatasetSpec, dump_dataset_spec, load_dataset_spec
+from kuberec.dataset import DATASET_FILE, DatasetSpec, Entities, Feature, dump_dataset_spec, load_dataset_spec
 from kuberec.errors import ConfigError, DataError
 from kuberec.progress import phases
 from kuberec.quarantine import Quarantine, balance, describe_reasons, open_quarantine
@@ -34,6 +34,7 @@ from kuberec.schema import (
     USER,
     USERS,
     VALUE,
+    FeatureType,
 )
 from kuberec.sources.batches import Refused
 from kuberec.tables import connect, read_parquet
@@ -55,7 +56,8 @@ def validate(dataset: Path | str, output: Path | str, *, max_bad_share: float = 
     Refused are: values outside the dataset's `value_range`, times before 1970 or after 2099, exact duplicates of an
     interaction, and a further row of a user or item that was listed before (the first stays). An interaction whose user
     or item is missing from a given table is fine for training, an entity without interactions as well: both are counted
-    in the statistics only. Interactions are written in the order of time, user and item; memory is bounded by the table
+    in the statistics only. So are embeddings of another width than most of their feature's, which become missing.
+    Interactions are written in the order of time, user and item; memory is bounded by the table
     engine, which sorts on disk beyond it.
 
     Args:
@@ -79,29 +81,36 @@ def validate(dataset: Path | str, output: Path | str, *, max_bad_share: float = 
     with new_artifact(output, "validated", parents={"dataset": dataset}, unhashed=(REPORT_FILE,)) as (folder, manifest):
         with connect() as backend, phases("Validate") as phase:
             phase("rules, duplicates and order")
-            found = _validate_tables(backend, dataset, folder, spec)
+            found, other_width = _validate_tables(backend, dataset, folder, spec)
             for table, reasons in found.items():
                 rows_in = ingested.rows[table]["out"]
                 rows_out = pq.read_metadata(folder / f"{table}.parquet").num_rows
                 manifest.rows[table] = balance(rows_in, rows_out, reasons)
             manifest.facts["reasons"] = {table: dict(sorted(reasons.items())) for table, reasons in found.items()}
+            manifest.facts["other_width"] = other_width
             quarantine = _judge(ingested, manifest, max_bad_share)
             phase("statistics")
-            statistics = compute_statistics(backend, folder, spec, unordered=_unordered(dataset))
+            unordered = _unordered(dataset) if spec.times_are_comparable else 0
+            statistics = compute_statistics(backend, folder, spec, unordered)
         statistics["quarantine"] = quarantine
         statistics["unparsed"] = ingested.facts.get("unparsed", {})
+        statistics["other_width"] = other_width
         write_json(folder / STATISTICS_FILE, statistics)
         write_text(folder / REPORT_FILE, render_data_report(spec.name, statistics))
         write_text(folder / DATASET_FILE, dump_dataset_spec(spec))
     return manifest
 
 
-def _validate_tables(backend: Any, dataset: Path, folder: Path, spec: DatasetSpec) -> dict[str, Counter[str]]:
+def _validate_tables(
+    backend: Any, dataset: Path, folder: Path, spec: DatasetSpec
+) -> tuple[dict[str, Counter[str]], dict[str, dict[str, int]]]:
+    """By table: the reasons for refused rows, and how many embeddings of each feature had another width than most."""
     found = {INTERACTIONS: _validate_interactions(backend, dataset, folder, spec)}
+    other_width = {}
     for name, key, entities in ((USERS, USER, spec.users), (ITEMS, ITEM, spec.items)):
         if entities:
-            found[name] = _validate_entities(backend, dataset, folder, name, key)
-    return found
+            found[name], other_width[name] = _validate_entities(backend, dataset, folder, name, key, entities)
+    return found, other_width
 
 
 def _validate_interactions(backend: Any, dataset: Path, folder: Path, spec: DatasetSpec) -> Counter[str]:
@@ -133,21 +142,36 @@ def _rule_broken(rows: Any, value_range: tuple[float, float] | None) -> Any:
     return ibis.cases(*cases)
 
 
-def _validate_entities(backend: Any, dataset: Path, folder: Path, name: str, key: str) -> Counter[str]:
+def _validate_entities(
+    backend: Any, dataset: Path, folder: Path, name: str, key: str, entities: Entities
+) -> tuple[Counter[str], dict[str, int]]:
     source = dataset / f"{name}.parquet"
     schema = pq.read_schema(source)
     rows = _numbered(backend, source)
     place = ibis.row_number().over(ibis.window(group_by=key, order_by=ROW))
     judged = rows.mutate(ibis.cases((place > 0, f"{key} is listed before")).name(REASON))
-    good = judged.filter(judged[REASON].isnull()).order_by(ROW)
+    good, other_width = _of_one_width(judged.filter(judged[REASON].isnull()), entities.features)
     with (
         open_quarantine(folder, name) as quarantine,
         pq.ParquetWriter(folder / f"{name}.parquet", schema, compression="zstd") as writer,
     ):
         _refuse(judged, quarantine)
-        for batch in _batches(good):
+        for batch in _batches(good.order_by(ROW)):
             writer.write_table(batch.select(schema.names).cast(schema))
-    return quarantine.reasons
+    return quarantine.reasons, other_width
+
+
+def _of_one_width(rows: Any, features: Mapping[str, Feature]) -> tuple[Any, dict[str, int]]:
+    """Each embedding's commonest width stays (of equally common ones the smallest), others become missing, counted."""
+    lost = {}
+    for name in sorted(name for name, feature in features.items() if feature.type is FeatureType.EMBEDDING):
+        width = rows[name].length()
+        counted = rows.filter(rows[name].notnull()).group_by(width=width).aggregate(entities=ibis._.count())
+        found = counted.order_by([counted["entities"].desc(), "width"]).to_pyarrow()
+        if len(found) > 1:
+            lost[name] = sum(found["entities"].to_pylist()[1:])
+            rows = rows.mutate(**{name: (width == found["width"][0].as_py()).ifelse(rows[name], None)})
+    return rows, lost
 
 
 def _numbered(backend: Any, path: Path) -> Any:

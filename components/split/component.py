@@ -18,7 +18,7 @@ def split(
 
     Args:
         validated: What `validate` wrote.
-        strategy: temporal, leave_one_out or user.
+        strategy: temporal, leave_one_out, user, ratio or item.
         validation_share: Share of the interactions that choose the model.
         test_share: Share of the interactions that judge it.
         seed: Seed of the random strategies.

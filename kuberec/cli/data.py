@@ -51,7 +51,7 @@ def validate(
 def split(
     validated: Annotated[Path, typer.Argument(help="The output of validate.")],
     output: Output,
-    strategy: Annotated[str, typer.Option(help="temporal, leave_one_out or user.")] = "temporal",
+    strategy: Annotated[str, typer.Option(help="temporal, leave_one_out, user, ratio or item.")] = "temporal",
     validation_share: Annotated[float, typer.Option(help="Share that chooses the model.")] = 0.1,
     test_share: Annotated[float, typer.Option(help="Share that judges it.")] = 0.1,
     seed: Seed = 0,

@@ -17,6 +17,8 @@ from kuberec.sources.files import SourceFile
 from kuberec.sources.records import NOT_TEXT
 
 BATCH_ROWS = 1 << 18
+BATCH_BYTES = 1 << 25
+"""How much of a file makes a batch at most; wide rows, such as those with embeddings, come in fewer at a time."""
 
 
 def read_parquet(file: SourceFile, wanted: Sequence[Wanted], first_row: int) -> Iterator[Job]:
@@ -28,12 +30,17 @@ def read_parquet(file: SourceFile, wanted: Sequence[Wanted], first_row: int) -> 
             positions = resolve(wanted, names, file.path)
             used = sorted({names[position] for position in positions if position is not None})
             sources = [None if position is None else names[position] for position in positions]
-            for batch in parquet.iter_batches(batch_size=BATCH_ROWS, columns=used):
+            for batch in parquet.iter_batches(batch_size=_batch_rows(parquet.metadata), columns=used):
                 if len(batch):
                     yield Job(_Parse(batch, wanted, sources, first_row, file.path), len(batch), stored.tell())
                 first_row += len(batch)
         except pa.ArrowException as error:
             raise SourceError(f"{file.path} is no readable Parquet file: {error}. Write it again.") from error
+
+
+def _batch_rows(metadata: pq.FileMetaData) -> int:
+    stored = sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
+    return max(1, min(BATCH_ROWS, int(BATCH_BYTES * metadata.num_rows / max(1, stored))))
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,8 @@ def as_text(column: pa.Array, separator: str) -> pa.Array:
     kind = column.type
     if pa.types.is_dictionary(kind):
         return as_text(column.dictionary_decode(), separator)
+    if pa.types.is_fixed_size_list(kind):
+        return as_text(column.cast(pa.list_(kind.value_type)), separator)
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         members = pc.fill_null(as_text(column.flatten(), separator), "")
         offsets = np.concatenate(([0], np.cumsum(pc.fill_null(pc.list_value_length(column), 0).to_numpy())))

@@ -105,7 +105,9 @@ def _extract(name: str | None, separator: str) -> str:
     pointer = _literal("/" + name.replace("~", "~0").replace("/", "~1"))
     text = f"json_extract_string(line, {pointer})"
     members = f"json_extract_string(line, {pointer})::JSON->>'$[*]'"
-    joined = f"array_to_string({members}, {_literal(separator)})"
+    # Without coalesce a null among the members would vanish, and a vector be shorter by one.
+    texts = f"list_transform({members}, lambda member: coalesce(member, ''))"
+    joined = f"array_to_string({texts}, {_literal(separator)})"
     kind = f"json_type(line, {pointer})"
     return f"CASE {kind} WHEN 'ARRAY' THEN {joined} WHEN 'NULL' THEN '' ELSE coalesce({text}, '') END"
 

@@ -51,7 +51,7 @@ def test_an_empty_file_is_all_defaults(tmp_path: Path) -> None:
         (["margin=nan"], "margin"),
         (["test_share=1"], "test_share: Input should be less than 1"),
         (["test_share=0.5", "validation_share=0.5"], "leave nothing to train on"),
-        (["strategy=lottery"], "strategy: Input should be 'temporal', 'leave_one_out' or 'user'"),
+        (["strategy=lottery"], "strategy: Input should be 'temporal', 'leave_one_out', 'user', 'ratio' or 'item'"),
         (["families="], "families"),
         (["families=a,a"], "each family once"),
         (["families=../x"], "named like its folder"),

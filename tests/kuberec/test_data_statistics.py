@@ -16,9 +16,9 @@ ITEMS = (60 * RNG.random(2000) ** 3).astype(int)
 TIMES = RNG.permutation(2000) * 7_000
 
 
-def describe(folder: Path, lines: list[str], spec: str = "") -> dict[str, Any]:
+def describe(folder: Path, lines: list[str], spec: str = "", how: str = "") -> dict[str, Any]:
     (folder / "events.csv").write_text("user_id,item_id,event_type,value,timestamp\n" + "\n".join(lines) + "\n")
-    (folder / "dataset.yaml").write_text("name: test\ninteractions: {path: events.csv}\n" + spec)
+    (folder / "dataset.yaml").write_text(f"name: test\ninteractions: {{path: events.csv{how}}}\n" + spec)
     ingest(str(folder / "dataset.yaml"), folder / "dataset")
     validate(folder / "dataset", folder / "out", max_bad_share=0.5)
     return dict(json.loads((folder / "out" / "statistics.json").read_text()))
@@ -62,6 +62,16 @@ def test_values_event_types_and_time_line(tmp_path: Path, lines: list[str]) -> N
     assert found["interactions"]["first_time"] == "1970-01-01T00:00:00Z"
 
 
+def test_ranks_within_users_have_no_time_line(tmp_path: Path) -> None:
+    lines = [f"u{user},i{rank},view,1,{rank}" for user in range(3) for rank in range(4)]
+    found = describe(tmp_path, lines, how=", timestamp_format: order")
+    assert (found["timeline"], found["interactions"]["first_time"], found["interactions"]["last_time"]) == (None,) * 3
+    assert found["interactions"]["out_of_time_order"] == 0
+    assert findings(found)[0].startswith("12 interactions of 3 users with 4 items, each user's in their order, without")
+    assert not any("1970" in sentence for sentence in findings(found))
+    assert render_data_report("test", found).count("data:image/svg+xml;base64,") == 3
+
+
 def test_many_values_fall_into_twenty_ranges(tmp_path: Path) -> None:
     found = describe(tmp_path, [f"u,i{n},view,{n},{n}" for n in range(101)])
     assert found["values"]["rows"] == np.histogram(np.arange(101), bins=20)[0].tolist()
@@ -69,8 +79,8 @@ def test_many_values_fall_into_twenty_ranges(tmp_path: Path) -> None:
 
 
 def test_the_page_tells_what_was_refused_and_what_is_missing(tmp_path: Path) -> None:
-    (tmp_path / "items.csv").write_text("item_id,price\ni1,cheap\n")
-    spec = "items: {path: items.csv, features: {price: numeric}}\n"
+    (tmp_path / "items.csv").write_text("item_id,price,image\ni1,cheap,1|2\ni4,,1|x\ni5,,3|4\ni3,,3\n")
+    spec = "items: {path: items.csv, features: {price: numeric, image: embedding}}\n"
     found = describe(tmp_path, ["u,i1,<b>view</b>,1,5", "u,i2,view,1,4", "u,i2,view,1,4", "bad"], spec)
     assert found["quarantine"]["interactions"] == {
         "in": 4,
@@ -81,9 +91,12 @@ def test_the_page_tells_what_was_refused_and_what_is_missing(tmp_path: Path) -> 
     sentences = " ".join(findings(found))
     assert "1 interactions belong to 1 items that the table of items does not list" in sentences
     assert "1 items have a price that is no number" in sentences
+    assert "1 items have a image that is no vector of finite numbers" in sentences
+    assert "1 items have a image of another width than 2" in sentences
     page = render_data_report("test", found)
     assert "&lt;b&gt;view&lt;/b&gt;" in page
     assert "<b>view" not in page
+    assert "embedding of 2 numbers" in page
     assert "exact duplicate of an earlier row" in page
     assert page.count("data:image/svg+xml;base64,") == 4
     assert "http" not in page.replace("http://www.w3.org", "")

@@ -98,6 +98,14 @@ def test_faults_are_named_with_their_place(text: str, message: str) -> None:
         parse_dataset_spec(text, "test.yaml")
 
 
+@pytest.mark.parametrize("form", ["auto", "unix_s", "iso", "%Y"])
+def test_times_are_comparable_unless_they_are_ranks(form: str) -> None:
+    text = "name: small\ninteractions: {path: x.csv, timestamp_format: '%s'}\n"
+    assert parse_dataset_spec(text % form, "test").times_are_comparable
+    assert parse_dataset_spec(SMALL, "test").times_are_comparable
+    assert not parse_dataset_spec(text % "order", "test").times_are_comparable
+
+
 def test_all_faults_are_told_at_once() -> None:
     with pytest.raises(ConfigError, match=r"colour.*shape|shape.*colour"):
         parse_dataset_spec(SMALL + "colour: red\nshape: round\n", "test.yaml")

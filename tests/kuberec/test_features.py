@@ -72,6 +72,27 @@ def test_every_table_is_read(folder: Path) -> None:
     assert features.content_hash == json.loads((folder / "manifest.json").read_text())["content_hash"]
 
 
+def test_embeddings_have_their_width_even_where_all_are_missing(tmp_path: Path) -> None:
+    info = {"type": "embedding", "size": 3, "vocabulary": [], "mean": 0.0, "deviation": 2.0}
+    with new_artifact(tmp_path / "features", "features") as (target, _):
+        write_text(target / "dataset.yaml", "name: hand\ninteractions: {path: x.csv}\n")
+        write_json(target / "features.json", {"users": {"face": info}, "items": {"image": info}})
+        vectors = pa.list_(pa.float32())
+        users = {"user_id": ["", "u1"], "known": [False, True], "face": pa.array([[], []], vectors)}
+        pq.write_table(pa.table(users), target / "users.parquet")
+        images = pa.array([[], [1.5, -2.0, 0.25], []], vectors)
+        items = {"item_id": ["", "i1", "i2"], "known": [False, True, False], "image": images}
+        pq.write_table(pa.table(items), target / "items.parquet")
+        empty = interactions(user_index=[], item_index=[], value=[], timestamp=[], label=[])
+        pq.write_table(empty, target / "train.parquet")
+        pq.write_table(empty, target / "validation.parquet")
+    features = load_features(tmp_path / "features")
+    assert features.users.columns["face"].tolist() == [[0.0] * 3] * 2
+    assert features.items.columns["image"].tolist() == [[0.0] * 3, [1.5, -2.0, 0.25], [0.0] * 3]
+    assert features.items.columns["image"].dtype == np.float32
+    assert (features.items.infos["image"].size, features.items.infos["image"].deviation) == (3, 2.0)
+
+
 def test_infos_are_read_with_their_types(folder: Path) -> None:
     features = load_features(folder)
     assert features.users.infos["age"].type is FeatureType.NUMERIC

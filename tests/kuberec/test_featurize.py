@@ -15,8 +15,10 @@ from kuberec.dataset import DATASET_FILE
 from kuberec.errors import ArtifactError, DataError
 from kuberec.features import Features, load_features
 from kuberec.featurize import featurize
+from kuberec.ingest import ingest
 from kuberec.schema import ITEM, USER, FeatureType
 from kuberec.split import split
+from kuberec.validate import validate
 from tests.kuberec.test_split import LIKED, Event, many_events, validated
 
 RULES = f"""
@@ -155,6 +157,68 @@ def test_a_vocabulary_of_words_ends_at_5000(tmp_path: Path) -> None:
     titles = [" ".join(words), " ".join(words), "w05999", None]
     features = features_of(tmp_path, items=ITEMS.set_column(2, "title", pa.array(titles)))
     assert features.items.infos["title"].vocabulary == ("w05999", *words[:4_999])
+
+
+IMAGES = pa.list_(pa.float32())
+
+
+def with_images(tmp_path: Path, images: list[list[float] | None]) -> Features:
+    """The small dataset's items i1 to i4, of which i4 is not in train, with a vector each."""
+    rules = f"{LIKED}\nitems: {{path: i.csv, features: {{image: embedding}}}}"
+    plain = validated(tmp_path / "p", EVENTS, rules)
+    table = pa.table({ITEM: ["i1", "i2", "i3", "i4"], "image": pa.array(images, IMAGES)})
+    pq.write_table(table, plain / "items.parquet")
+    split(plain, tmp_path / "s")
+    featurize(tmp_path / "s", tmp_path / "f")
+    return load_features(tmp_path / "f")
+
+
+def test_embeddings_are_scaled_by_the_entries_of_train(tmp_path: Path) -> None:
+    features = with_images(tmp_path, [[1.0, -7.0], None, [5.0, 5.0], [100.0, 0.0]])
+    info = features.items.infos["image"]
+    assert (info.size, info.mean, info.deviation, info.vocabulary) == (2, 0.0, 5.0, ())  # (1 + 49 + 25 + 25) / 4 = 25
+    expected = np.array([[0, 0], [0.2, -1.4], [0, 0], [1, 1], [20, 0]], dtype=np.float32)
+    np.testing.assert_array_equal(features.items.columns["image"], expected)
+    assert features.items.columns["image"].dtype == np.float32
+
+
+def test_embeddings_of_zeros_are_not_divided_by_zero(tmp_path: Path) -> None:
+    features = with_images(tmp_path, [[0.0, 0.0], [0.0, 0.0], None, [3.0, 4.0]])
+    assert features.items.infos["image"].deviation == 1.0
+    assert features.items.columns["image"].tolist() == [[0, 0], [0, 0], [0, 0], [0, 0], [3, 4]]
+
+
+def test_embeddings_that_train_does_not_have_are_zeros(tmp_path: Path) -> None:
+    features = with_images(tmp_path, [None, None, None, [3.0, 4.0]])
+    assert features.items.infos["image"].size == 1
+    assert features.items.columns["image"].tolist() == [[0.0]] * 5
+
+
+def test_embeddings_go_through_every_data_step(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    images = rng.normal(3, 2, (40, 16)).astype(np.float32)
+    lines = [f"i{item}\t{' '.join(map(str, image))}" for item, image in enumerate(images)]
+    lines[7], lines[8] = "i7\t1 2 3", "i8\tbroken"
+    (tmp_path / "items.tsv").write_text("item_id\timage\n" + "\n".join(lines) + "\n")
+    events = [f"u{n % 9},i{n % 40},{n}" for n in range(400)]
+    (tmp_path / "events.csv").write_text("user_id,item_id,timestamp\n" + "\n".join(events) + "\n")
+    (tmp_path / "dataset.yaml").write_text(
+        "name: pictures\ninteractions: {path: events.csv}\nrepeat_consumption: true\n"
+        "items: {path: items.tsv, features: {image: {type: embedding, separator: ' '}}}\n"
+    )
+    ingest(str(tmp_path / "dataset.yaml"), tmp_path / "dataset")
+    validate(tmp_path / "dataset", tmp_path / "validated")
+    split(tmp_path / "validated", tmp_path / "split")
+    featurize(tmp_path / "split", tmp_path / "features")
+    items = load_features(tmp_path / "features").items
+    images[[7, 8]] = 0
+    rms = np.sqrt((np.delete(images, [7, 8], axis=0).astype(np.float64) ** 2).mean())
+    assert items.infos["image"].deviation == pytest.approx(rms, rel=1e-12)
+    found = items.columns["image"][items.indices([f"i{item}" for item in range(40)])]
+    np.testing.assert_allclose(found, images / rms, rtol=1e-6)
+    assert not found[[7, 8]].any()
+    featurize(tmp_path / "split", tmp_path / "again")
+    assert read_manifest(tmp_path / "again").files == read_manifest(tmp_path / "features").files
 
 
 def test_the_unknown_has_no_features(features: Features) -> None:

@@ -15,7 +15,7 @@ from kuberec.dataset import load_dataset_spec, parse_dataset_spec
 from kuberec.errors import ConfigError, DataError, KuberecError, SourceError
 from kuberec.ingest import ingest
 from kuberec.schema import INTERACTION_SCHEMA, QUARANTINE_SCHEMA
-from kuberec.sources import delimited
+from kuberec.sources import columnar, delimited
 
 HEADER = "user_id,item_id,event_type,value,timestamp\n"
 GOOD = "u1,i1,view,1,1600000000\n"
@@ -168,6 +168,17 @@ def test_timestamp_formats(form: str, text: str, time: datetime, tmp_path: Path)
     assert refused(tmp_path) == [(2, f"timestamp cannot be read as {form.strip(chr(39))}")]
 
 
+def test_ranks_within_users_become_microseconds(tmp_path: Path) -> None:
+    good = ["0", "1", "2.0", "1600000000000000", "4e15"]
+    bad = ["-1", "1.5", "nan", "inf", "first", "2020-01-01", "4000000000000001"]
+    content = "user_id,item_id,timestamp\n" + "".join(f"u,i,{text}\n" for text in [*good, *bad, ""])
+    run(tmp_path, content, "  timestamp_format: order\n")
+    times = pq.read_table(tmp_path / "out" / "interactions.parquet")["timestamp"].cast(pa.int64())
+    assert times.to_pylist() == [0, 1, 2, 1_600_000_000_000_000, 4_000_000_000_000_000]
+    unread = [(6 + place, "timestamp cannot be read as order") for place in range(len(bad))]
+    assert refused(tmp_path) == [*unread, (13, "timestamp is empty")]
+
+
 def test_columns_are_mapped_by_name_and_by_position(tmp_path: Path) -> None:
     by_name = "  delimiter: ';'\n  columns: {user_id: who, item_id: what, timestamp: when}\n"
     run(tmp_path / "a", "when;who;extra;what\n1600000000;u1;;i1\n", by_name)
@@ -297,6 +308,63 @@ def test_lists_in_json_and_parquet_are_multi_categorical(tmp_path: Path) -> None
     run_spec(tmp_path, ENTITIES % "items.parquet")
     assert table(tmp_path, "items") == from_json
     assert [row["tags"] for row in from_json] == [["x", "y"], []]
+
+
+EMBEDDED = """\
+name: test
+interactions: {path: events.csv}
+items: {path: %s, features: {image: {type: embedding, separator: " "}}}
+"""
+
+
+def test_embeddings_are_vectors_of_finite_numbers_and_others_are_missing_and_counted(tmp_path: Path) -> None:
+    (tmp_path / "events.csv").write_text(HEADER + GOOD)
+    vectors = {"i1": " 0.5 -1e-3 2 ", "i2": "1 2", "i3": "", "i4": " ", "i5": "1 two 3", "i6": "1 nan 3"}
+    vectors |= {"i7": "1 inf 3", "i8": "1  3", "i9": "1|2|3", "i10": "1 1e39 3"}
+    (tmp_path / "items.csv").write_text("item_id,image\n" + "".join(f"{i},{v}\n" for i, v in vectors.items()))
+    manifest = run_spec(tmp_path, EMBEDDED % "items.csv")
+    found = {row["item_id"]: row["image"] for row in table(tmp_path, "items")}
+    assert found.pop("i1") == pytest.approx([0.5, -1e-3, 2], rel=1e-6)
+    assert found.pop("i2") == [1, 2]
+    assert set(found) == set(vectors) - {"i1", "i2"}
+    assert set(map(repr, found.values())) == {"None"}
+    assert manifest.facts["unparsed"]["items"] == {"image": 6}
+    assert manifest.rows["items"] == {"in": 10, "out": 10, "quarantined": 0}
+
+
+@pytest.mark.parametrize("kind", [pa.list_(pa.float64()), pa.large_list(pa.float32())])
+def test_embeddings_are_lists_in_json_and_parquet(tmp_path: Path, kind: pa.DataType) -> None:
+    (tmp_path / "events.csv").write_text(HEADER + GOOD)
+    images = [[0.1, -3.0], None, [1e-7, 2.5], [1.0, None, 2.0], [3e20, float("nan")]]
+    ids = [f"i{number}" for number in range(5)]
+    pq.write_table(pa.table({"item_id": ids, "image": pa.array(images, kind)}), tmp_path / "items.parquet")
+    rows = [{"item_id": key, "image": image} for key, image in zip(ids, images, strict=True)]
+    (tmp_path / "items.jsonl").write_text("\n".join(map(json.dumps, rows)).replace("NaN", '"NaN"'))
+    for name in ("items.parquet", "items.jsonl"):
+        manifest = run_spec(tmp_path, EMBEDDED % name)
+        found = pq.read_table(tmp_path / "out" / "items.parquet")["image"]
+        assert found.type == pa.list_(pa.float32())
+        assert found.to_pylist() == pa.array([images[0], None, images[2], None, None], found.type).to_pylist()
+        assert manifest.facts["unparsed"]["items"] == {"image": 2}
+
+
+def test_embeddings_are_fixed_size_lists_in_parquet(tmp_path: Path) -> None:
+    (tmp_path / "events.csv").write_text(HEADER + GOOD)
+    images = pa.array([[0.5, -3.0], [1.5, 2.5]], pa.list_(pa.float32(), 2))
+    pq.write_table(pa.table({"item_id": ["i1", "i2"], "image": images}), tmp_path / "items.parquet")
+    run_spec(tmp_path, EMBEDDED % "items.parquet")
+    assert [row["image"] for row in table(tmp_path, "items")] == images.to_pylist()
+
+
+def test_wide_parquet_rows_come_in_small_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "events.csv").write_text(HEADER + GOOD)
+    images = [[float(row), float(place)] * 50 for row in range(30) for place in range(10)]
+    columns = {"item_id": [f"i{number}" for number in range(300)], "image": images}
+    pq.write_table(pa.table(columns), tmp_path / "items.parquet", use_dictionary=False)
+    monkeypatch.setattr(columnar, "BATCH_BYTES", 8_000)  # about ten rows
+    run_spec(tmp_path, EMBEDDED % "items.parquet")
+    assert table(tmp_path, "items") == pa.table(columns).to_pylist()
+    assert pq.read_metadata(tmp_path / "out" / "items.parquet").num_row_groups >= 30
 
 
 def test_the_specification_is_kept_as_given(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from kuberec.errors import ArtifactError
 from kuberec.leakage import check_split
 from kuberec.schema import EVENT, ITEM, LABEL, SPLITS, TIME, USER, VALUE
 from kuberec.split import split
+from kuberec.strategies import Strategy
 from tests.kuberec.test_split import LIKED, REPEATS, Event, validated
 
 USERS, ITEMS = 60, 40
@@ -38,7 +39,7 @@ def splits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("splits")
     source = validated(root / "v", rating_events(), LIKED)
     repeating = validated(root / "r", rating_events(), f"{LIKED}\n{REPEATS}")
-    for strategy in ("temporal", "leave_one_out", "user"):
+    for strategy in Strategy:
         split(source, root / strategy, strategy=strategy)
     split(repeating, root / "repeating")
     return {path.name: path for path in root.iterdir()}
@@ -83,7 +84,7 @@ def over(table: pa.Table, rows: pa.Table) -> pa.Table:
     return pa.concat_tables([rows, table.slice(len(rows))])
 
 
-@pytest.mark.parametrize("name", ["temporal", "leave_one_out", "user", "repeating"])
+@pytest.mark.parametrize("name", [*Strategy, "repeating"])
 def test_a_clean_split_passes(splits: dict[str, Path], name: str) -> None:
     checks = check_split(splits[name])
     assert not failed(checks)
@@ -92,7 +93,7 @@ def test_a_clean_split_passes(splits: dict[str, Path], name: str) -> None:
     assert ("no shared pairs" in titles) == (name != "repeating")
 
 
-@pytest.mark.parametrize("name", ["temporal", "leave_one_out", "user", "repeating"])
+@pytest.mark.parametrize("name", [*Strategy, "repeating"])
 @pytest.mark.parametrize("part", ["validation", "test"])
 def test_held_out_rows_copied_into_train(spoil: Callable[..., list[Check]], name: str, part: str) -> None:
     checks = spoil(name, lambda parts: {"train": pa.concat_tables([parts["train"], parts[part].slice(0, 3)])})
@@ -101,7 +102,7 @@ def test_held_out_rows_copied_into_train(spoil: Callable[..., list[Check]], name
     assert reason.startswith("3 rows of a later part stand in an earlier part as well; the first: {'user_id': 'u")
 
 
-@pytest.mark.parametrize("name", ["temporal", "leave_one_out", "user"])
+@pytest.mark.parametrize("name", list(Strategy))
 def test_copied_rows_with_another_time(spoil: Callable[..., list[Check]], name: str) -> None:
     copied = spoil(name, lambda parts: {"train": pa.concat_tables([parts["train"], earlier(parts["test"])])})
     assert {"no shared pairs", "row balance"} <= names(copied)
@@ -191,6 +192,34 @@ def test_a_user_in_two_parts(spoil: Callable[..., list[Check]]) -> None:
         }
 
     assert names(spoil("user", move)) == {"users apart"}
+
+
+def test_an_item_in_two_parts(spoil: Callable[..., list[Check]]) -> None:
+    def move(parts: dict[str, pa.Table]) -> dict[str, pa.Table]:
+        return {
+            "train": pa.concat_tables([parts["train"], parts["test"].slice(0, 1)]),
+            "test": parts["test"].slice(1),
+        }
+
+    assert names(spoil("item", move)) == {"items apart"}
+
+
+def test_a_held_out_item_that_another_user_has_in_train(spoil: Callable[..., list[Check]]) -> None:
+    def rename(parts: dict[str, pa.Table]) -> dict[str, pa.Table]:
+        row = parts["validation"].slice(0, 1)
+        return {"train": over(parts["train"], set_column(row, USER, pa.array(["somebody else"])))}
+
+    assert names(spoil("item", rename)) == {"items apart"}
+
+
+def test_users_who_are_judged_without_a_row_in_train(spoil: Callable[..., list[Check]]) -> None:
+    def forget(parts: dict[str, pa.Table]) -> dict[str, pa.Table]:
+        stranger = pa.array(["stranger"] * len(parts["test"]))
+        return {"test": over(parts["test"], set_column(parts["test"], USER, stranger).slice(0, 2))}
+
+    checks = spoil("ratio", forget)
+    assert names(checks) == {"users in train"}
+    assert "2 held-out rows belong to users who have no row in train" in describe(failed(checks))
 
 
 def test_leave_one_out_rows_that_are_later_or_not_alone(spoil: Callable[..., list[Check]]) -> None:

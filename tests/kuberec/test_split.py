@@ -1,6 +1,8 @@
 """Splits: every row in its place, nothing lost, the same bytes each time."""
 
+import hashlib
 import json
+import math
 import random
 from collections import defaultdict
 from pathlib import Path
@@ -13,9 +15,11 @@ import pytest
 from kuberec.artifacts import new_artifact, read_manifest, verify_artifact, write_text
 from kuberec.dataset import DATASET_FILE, parse_dataset_spec
 from kuberec.errors import ArtifactError, ConfigError, DataError
+from kuberec.features import load_features
+from kuberec.featurize import featurize
 from kuberec.schema import EVENT, INTERACTION_SCHEMA, ITEM, LABEL, REASON, SPLITS, TIME, USER, VALUE
 from kuberec.split import split
-from kuberec.strategies import AFTER_HELD_OUT, REPEATED
+from kuberec.strategies import AFTER_HELD_OUT, REPEATED, Strategy
 
 Event = tuple[str, str, str, float, int]
 """User, item, event type, value, unix seconds."""
@@ -25,9 +29,9 @@ LIKED = "positive: {min_value: 4}"
 REPEATS = "repeat_consumption: true"
 
 
-def validated(folder: Path, events: list[Event], rules: str = "") -> Path:
+def validated(folder: Path, events: list[Event], rules: str = "", form: str = "auto") -> Path:
     """A folder as `validate` writes it."""
-    text = f"name: small\ninteractions: {{path: small.csv}}\n{rules}\n"
+    text = f"name: small\ninteractions: {{path: small.csv, timestamp_format: {form}}}\n{rules}\n"
     parse_dataset_spec(text, "test")
     ordered = sorted(events, key=lambda event: (event[4], *event[:4]))
     columns = list(zip(*ordered, strict=True)) or [()] * 5
@@ -189,6 +193,121 @@ def test_user_split_follows_the_seed_alone(tmp_path: Path) -> None:
     assert test_users(source, 1) != test_users(source, 2)
 
 
+def md5(*parts: object) -> str:
+    return hashlib.md5(":".join(map(str, parts)).encode()).hexdigest()
+
+
+@pytest.mark.parametrize("repeat", [False, True])
+def test_ratio_agrees_with_a_plain_loop(tmp_path: Path, repeat: bool) -> None:
+    events = [*many_events(users=15, items=60), ("once", "i1", "buy", 5.0, 3), ("twice", "i1", "buy", 5.0, 3)]
+    events += [("twice", "i2", "buy", 5.0, 3), ("ü:u1", "漢 字", "buy", 4.0, 10**9)]
+    source = validated(tmp_path / "v", events, REPEATS if repeat else "")
+    split(source, tmp_path / "s", strategy="ratio", validation_share=0.2, test_share=0.25, seed=7)
+    expected: dict[str, set[Event]] = defaultdict(set)
+    for user in {event[0] for event in events}:
+        history = [event for event in events if event[0] == user]
+        history.sort(key=lambda e: (md5(7, e[0], e[1], e[4] * 1_000_000), e[4], *e[1:4]))
+        tested = min(math.floor(len(history) * 0.25 + 0.5), len(history) - 1)
+        held_out = min(tested + math.floor(len(history) * 0.2 + 0.5), len(history) - 1)
+        parts = {"train": history[held_out:], "validation": history[tested:held_out], "test": history[:tested]}
+        before: set[str] = set()
+        for part, own in parts.items():
+            for event in own:
+                expected["set_aside" if event[1] in before and not repeat else part].add(event)
+            before |= {event[1] for event in own}
+    assert expected["test"] and expected["validation"] and bool(expected["set_aside"]) != repeat
+    for part in (*SPLITS, "set_aside"):
+        assert set(rows(tmp_path / "s", part)) == expected[part], part
+
+
+@pytest.mark.parametrize(
+    ("count", "shares", "expected"),
+    [
+        (1, (0.45, 0.5), (1, 0, 0)),
+        (2, (0.45, 0.5), (1, 0, 1)),
+        (3, (0.49, 0.5), (1, 0, 2)),  # 1.5 tests are two; validation takes what leaves a row in train
+        (4, (0.1, 0.1), (4, 0, 0)),
+        (5, (0.1, 0.1), (3, 1, 1)),  # halves count as one
+        (8, (0.25, 0.25), (4, 2, 2)),
+        (100, (0.29, 0.57), (14, 29, 57)),  # 100 * 0.29 is 28.999… to a computer
+    ],
+)
+def test_ratio_rounds_by_user_and_leaves_a_row_in_train(
+    tmp_path: Path, count: int, shares: tuple[float, float], expected: tuple[int, int, int]
+) -> None:
+    events = clicks(*(("a", f"i{time}", time) for time in range(count)))
+    enough = clicks(*(("b", f"i{time}", time) for time in range(20)))
+    source = validated(tmp_path / "v", [*events, *enough])
+    split(source, tmp_path / "s", strategy="ratio", validation_share=shares[0], test_share=shares[1])
+    found = tuple(sum(event[0] == "a" for event in rows(tmp_path / "s", part)) for part in SPLITS)
+    assert found == expected
+
+
+def test_ratio_follows_the_seed_and_not_the_other_users(tmp_path: Path) -> None:
+    source = validated(tmp_path / "v", many_events(items=900))
+    more = validated(tmp_path / "more", [*many_events(items=900), ("new", "i1", "view", 1.0, 10**6)])
+
+    def test_rows(folder: Path, seed: int) -> list[Event]:
+        split(folder, tmp_path / "s", strategy="ratio", test_share=0.3, seed=seed)
+        return rows(tmp_path / "s", "test")
+
+    assert test_rows(source, 1) == test_rows(more, 1)
+    assert test_rows(source, 1) != test_rows(source, 2)
+
+
+def test_item_split_holds_out_whole_items_by_share(tmp_path: Path) -> None:
+    events = many_events(items=20)
+    manifest = split(validated(tmp_path / "v", events), tmp_path / "s", strategy="item", validation_share=0.25, seed=3)
+    order = sorted({event[1] for event in events}, key=lambda item: md5(3, item))
+    found = {part: {event[1] for event in rows(tmp_path / "s", part)} for part in SPLITS}
+    assert found == {"test": set(order[:2]), "validation": set(order[2:7]), "train": set(order[7:])}
+    assert manifest.rows["interactions"]["out"] == 600
+    facts = json.loads((tmp_path / "s" / "split.json").read_text())
+    assert facts["boundaries"] == {"items": 20, "validation_items": 5, "test_items": 2}
+
+
+def test_items_that_are_held_out_keep_their_features(tmp_path: Path) -> None:
+    rules = "items: {path: i.csv, features: {price: numeric}}"
+    events = many_events(items=20)
+    source = validated(tmp_path / "v", events, rules)
+    ids = sorted({event[1] for event in events})
+    pq.write_table(pa.table({ITEM: ids, "price": [float(n) for n in range(20)]}), source / "items.parquet")
+    split(source, tmp_path / "s", strategy="item")
+    featurize(tmp_path / "s", tmp_path / "f")
+    items = load_features(tmp_path / "f").items
+    cold = [event[1] for part in ("validation", "test") for event in rows(tmp_path / "s", part)]
+    assert not items.known[items.indices(cold)].any()
+    assert items.known.sum() == 20 - len(set(cold)) == 16
+    prices = items.columns["price"] * items.infos["price"].deviation + items.infos["price"].mean
+    np.testing.assert_allclose(prices[items.indices(ids)], range(20), atol=1e-5)
+
+
+RANKS = clicks(*((f"u{user:02}", f"i{user * 7 % 30 + rank}", rank) for user in range(30) for rank in range(10)))
+"""Thirty users, each with ten items in the order 0 to 9."""
+
+
+def test_ranks_within_users_cannot_be_cut_by_time(tmp_path: Path) -> None:
+    source = validated(tmp_path / "v", RANKS, form="order")
+    message = r"ranks within each user .*Choose one of leave_one_out, user, ratio, item, or bring the times"
+    with pytest.raises(ConfigError, match=message):
+        split(source, tmp_path / "s")
+    assert not (tmp_path / "s").exists()
+
+
+@pytest.mark.parametrize("strategy", [strategy for strategy in Strategy if strategy is not Strategy.TEMPORAL])
+def test_ranks_within_users_split_as_times_do(tmp_path: Path, strategy: Strategy) -> None:
+    """Users are told apart by everything but time, so that moving one user's times changes nothing."""
+    moved = [(*event[:4], event[4] + 1_000 * int(event[0][1:])) for event in RANKS]
+    parts = []
+    for name, events in (("ranks", RANKS), ("moved", moved)):
+        split(validated(tmp_path / name / "v", events, form="order"), tmp_path / name / "s", strategy=strategy)
+        parts.append([[event[:2] for event in sorted(rows(tmp_path / name / "s", part))] for part in SPLITS])
+    if strategy is not Strategy.RATIO:  # whose draw is a hash of the time as well
+        assert parts[0] == parts[1]
+    if strategy is Strategy.LEAVE_ONE_OUT:
+        assert [len(part) for part in parts[0]] == [240, 30, 30]
+
+
 def test_label_needs_value_and_event_type(tmp_path: Path) -> None:
     events: list[Event] = [
         (f"u{time}", f"i{time}", kind, value, time)
@@ -200,7 +319,7 @@ def test_label_needs_value_and_event_type(tmp_path: Path) -> None:
     assert labels == [[True, False, False], [True], [True]]
 
 
-@pytest.mark.parametrize("strategy", ["temporal", "leave_one_out", "user"])
+@pytest.mark.parametrize("strategy", list(Strategy))
 def test_the_same_input_gives_the_same_bytes(tmp_path: Path, strategy: str) -> None:
     source = validated(tmp_path / "v", many_events(3000, items=900), LIKED)
     first = split(source, tmp_path / "a", strategy=strategy)
@@ -232,7 +351,7 @@ def test_feature_tables_are_copied(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"strategy": "random"}, r"strategy='random' is unknown.*temporal, leave_one_out, user"),
+        ({"strategy": "random"}, r"strategy='random' is unknown.*temporal, leave_one_out, user, ratio, item"),
         ({"test_share": 0.0}, r"test_share=0.0 must lie between 0 and 1"),
         ({"validation_share": 1.5}, r"validation_share=1.5 must lie between 0 and 1"),
         ({"test_share": float("nan")}, r"test_share=nan must lie between 0 and 1"),
@@ -253,11 +372,15 @@ ONE_TIME = clicks(*((f"u{row}", f"i{row}", 5) for row in range(20)))
     [
         ("temporal", [], "0 interactions are too few"),
         ("temporal", ONE_USER[:1], "1 interactions are too few"),
-        ("temporal", ONE_TIME, "Too little data for a temporal split: train and validation would hold no positive"),
-        ("user", ONE_USER, "Too little data for a user split: validation and test would hold no positive"),
-        ("user", [], "Too little data for a user split"),
+        ("temporal", ONE_TIME, "Too little data for the temporal split: train and validation would hold no positive"),
+        ("user", ONE_USER, "Too little data for the user split: validation and test would hold no positive"),
+        ("user", [], "Too little data for the user split"),
         ("leave_one_out", ONE_TIME, "Leave-one-out needs a user with 3 positives"),
-        ("leave_one_out", [], "Too little data for a leave_one_out split"),
+        ("leave_one_out", [], "Too little data for the leave_one_out split"),
+        ("ratio", ONE_TIME, "Too little data for the ratio split: validation and test would hold no positive"),
+        ("ratio", [], "A split by ratio needs users with several rows"),
+        ("item", clicks(*((f"u{time}", "i", time) for time in range(20))), "A split by item needs several items"),
+        ("item", [], "Too little data for the item split"),
     ],
 )
 def test_too_little_data_is_said(tmp_path: Path, strategy: str, events: list[Event], message: str) -> None:
@@ -317,3 +440,15 @@ def test_movielens_parts_are_those_of_sorted_times(tmp_path: Path) -> None:
     assert {part: manifest.rows["interactions"][part] for part in SPLITS} == expected
     labels = pq.read_table(tmp_path / "s" / "train.parquet")[LABEL].to_numpy()
     assert labels.sum() == int((ratings[ratings[:, 3] < times[80_000], 2] >= 4).sum())
+
+
+@pytest.mark.skipif(not ML_100K.exists(), reason="MovieLens-100K is not beside the repository")
+def test_movielens_ratio_is_three_quarters_of_each_user(tmp_path: Path) -> None:
+    ratings = np.loadtxt(ML_100K, skiprows=1)
+    events: list[Event] = [(f"{u:.0f}", f"{i:.0f}", "rating", value, int(time)) for u, i, value, time in ratings]
+    source = validated(tmp_path / "v", events, LIKED)
+    manifest = split(source, tmp_path / "s", strategy="ratio", validation_share=0.05, test_share=0.25)
+    counts = np.unique(ratings[:, 0], return_counts=True)[1]
+    assert manifest.rows["interactions"]["test"] == np.floor(counts * 0.25 + 0.5).sum()
+    assert manifest.rows["interactions"]["validation"] == np.floor(counts * 0.05 + 0.5).sum()
+    assert manifest.rows["interactions"]["quarantined"] == 0

@@ -75,6 +75,13 @@ def test_rows_that_break_a_rule_are_quarantined(tmp_path: Path) -> None:
     assert manifest.rows == {"interactions": {"in": 7, "out": 3, "quarantined": 4}}
 
 
+def test_a_rank_may_be_as_great_as_ingest_takes(tmp_path: Path) -> None:
+    (tmp_path / "events.csv").write_text("user_id,item_id,timestamp\na,x,0\na,y,4000000000000000\n")
+    (tmp_path / "dataset.yaml").write_text("name: t\ninteractions: {path: events.csv, timestamp_format: order}\n")
+    ingest(str(tmp_path / "dataset.yaml"), tmp_path / "dataset")
+    assert validate(tmp_path / "dataset", tmp_path / "out").rows["interactions"]["out"] == 2
+
+
 def test_exact_duplicates_are_quarantined_and_near_ones_kept(tmp_path: Path) -> None:
     manifest = run(tmp_path, "a,x,1,10\nb,x,1,10\na,x,1,10\na,x,2,10\na,x,1,11\na,x,1,10\n", max_bad_share=1)
     assert [(row["row"], row["reason"]) for row in refused(tmp_path)] == [
@@ -118,6 +125,34 @@ def test_the_first_row_of_an_entity_stays(tmp_path: Path) -> None:
         },
         "items": {"tags": {"type": "multi_categorical", "missing_share": 0.5, "distinct": 2}},
     }
+
+
+def test_embeddings_of_another_width_than_most_become_missing_and_are_counted(tmp_path: Path) -> None:
+    vectors = ["1|2|3", "1|2", "4|5|6", "", "7", "7|8|9"]
+    (tmp_path / "users.csv").write_text("user_id,face,age\n" + "".join(f"u{n},{v},1\n" for n, v in enumerate(vectors)))
+    entities = "users: {path: users.csv, features: {age: numeric, face: embedding}}\n"
+    manifest = run(tmp_path, "u0,x,5,10\n", entities)
+    faces = [row["face"] for row in rows(tmp_path, "users")]
+    assert faces == [[1, 2, 3], None, [4, 5, 6], None, None, [7, 8, 9]]
+    assert [row["age"] for row in rows(tmp_path, "users")] == [1.0] * 6
+    assert manifest.rows["users"] == {"in": 6, "out": 6, "quarantined": 0}
+    assert manifest.facts["other_width"] == {"users": {"face": 2}}
+    found = statistics(tmp_path)
+    assert found["features"]["users"]["face"] == {"type": "embedding", "missing_share": 0.5, "distinct": 3, "width": 3}
+    assert found["other_width"] == {"users": {"face": 2}}
+
+
+def test_of_equally_common_widths_the_smallest_stays(tmp_path: Path) -> None:
+    (tmp_path / "users.csv").write_text("user_id,face\na,1|2\na,1|2\nb,3\n")  # the repeated row does not count
+    run(tmp_path, "a,x,5,10\n", "users: {path: users.csv, features: {face: embedding}}\n", max_bad_share=0.5)
+    assert [row["face"] for row in rows(tmp_path, "users")] == [None, [3.0]]
+
+
+def test_a_feature_without_one_embedding_has_no_width(tmp_path: Path) -> None:
+    (tmp_path / "users.csv").write_text("user_id,face\na,\nb,none\n")
+    run(tmp_path, "a,x,5,10\n", "users: {path: users.csv, features: {face: embedding}}\n")
+    found = statistics(tmp_path)["features"]["users"]["face"]
+    assert found == {"type": "embedding", "missing_share": 1.0, "distinct": 0, "width": 0}
 
 
 def test_too_many_bad_rows_stop_the_step_and_name_the_worst_reasons(tmp_path: Path) -> None:

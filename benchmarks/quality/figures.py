@@ -1,0 +1,81 @@
+"""From results to figures: means with intervals over users, spread over seeds, paired leads."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmarks.quality.protocols import Task
+from benchmarks.quality.runs import K, Result
+from kuberec.evaluation.bootstrap import CONFIDENCE, DIGITS, Floats, interval, resampled_means
+from kuberec.evaluation.metrics import RANKING_METRICS
+
+RESAMPLES = 1000
+METRICS = tuple(f"{name}@{K}" for name in RANKING_METRICS)
+REFERENCE = "popularity"
+"""What every entry's lead is measured against."""
+
+
+def figures(task: Task, results: Sequence[Sequence[Result]], seeds: int) -> dict[str, Any]:
+    """What a benchmark prints.
+
+    Args:
+        task: The task.
+        results: For each entry its results, one a seed.
+        seeds: The number of seeds that were asked for.
+
+    Returns:
+        JSON: the task's facts and for each entry hyperparameters, seconds, epochs, and by view the metrics: `mean` over
+        users and seeds, `deviation` of the seeds' means (absent for one seed), `low` and `high` of the bootstrap
+        over users, each user's values averaged over seeds; and the paired lead over popularity where that took part.
+    """
+    reference = next((runs for runs in results if runs[0].entry.name == REFERENCE), None)
+    return {
+        "benchmark": "quality",
+        "dataset": task.dataset,
+        "protocol": task.protocol,
+        "facts": task.facts,
+        "seeds": seeds,
+        "bootstrap": {"confidence": CONFIDENCE, "resamples": RESAMPLES},
+        "entries": [_entry(runs, reference) for runs in results],
+    }
+
+
+def _entry(runs: Sequence[Result], reference: Sequence[Result] | None) -> dict[str, Any]:
+    first = runs[0]
+    views = {name: _metrics(runs, name) for name in first.values}
+    leads = {name: _lead(runs, reference, name) for name in first.values} if reference and reference != runs else {}
+    return {
+        "name": first.entry.name,
+        "role": first.entry.role.value,
+        "seeds": [run.seed for run in runs],
+        "hyperparameters": dict(first.hyperparameters),
+        "seconds": [run.seconds for run in runs],
+        "epochs": [run.epochs for run in runs],
+        "validation": [dict(run.validation) for run in runs],
+        "views": views,
+        "lists": dict(first.lists),
+        f"over_{REFERENCE}": leads,
+    }
+
+
+def _metrics(runs: Sequence[Result], view: str) -> dict[str, dict[str, float]]:
+    by_seed = np.stack([run.values[view].mean(axis=0) for run in runs])
+    found = _intervals(_over_seeds(runs, view))
+    if len(runs) > 1:
+        for metric, deviation in zip(METRICS, by_seed.std(axis=0, ddof=1), strict=True):
+            found[metric]["deviation"] = round(float(deviation), DIGITS)
+    return found
+
+
+def _lead(runs: Sequence[Result], reference: Sequence[Result], view: str) -> dict[str, dict[str, float]]:
+    return _intervals(_over_seeds(runs, view) - _over_seeds(reference, view))
+
+
+def _over_seeds(runs: Sequence[Result], view: str) -> Floats:
+    return np.asarray(np.mean([run.values[view] for run in runs], axis=0))
+
+
+def _intervals(values: Floats) -> dict[str, dict[str, float]]:
+    drawn = resampled_means(values, RESAMPLES, seed=0)
+    return {metric: interval(values[:, n], drawn[:, n]).to_json() for n, metric in enumerate(METRICS)}
