@@ -1,9 +1,12 @@
+from collections.abc import Iterator, Sequence
+
 import numpy as np
+import pytest
 import tensorflow as tf
 
-from kuberec.training.config import FamilyConfig, Negatives
-from kuberec.training.data import StepData, TrainingData, recent_items, valid_negatives
-from tests.kuberec.builders import make_features
+from kuberec.training.config import FamilyConfig, GradientConfig
+from kuberec.training.data import Array, Groups, Step, StepData, TrainingData, recent_items
+from tests.kuberec.builders import Row, make_features
 
 ROWS = [
     ("a", "i1", 5.0, 10),
@@ -59,40 +62,163 @@ def test_unknown_ids_enter_the_towers_as_zero() -> None:
     assert _data().item_inputs(np.array([3, 4]))["index"].tolist() == [0, 4]
 
 
-def test_few_items_make_the_softmax_exact() -> None:
-    step = StepData(_data(), Negatives.UNIFORM, 3)
-    negatives, log_counts = step.negatives(tf.constant([0, 0]))
-    assert negatives.numpy().tolist() == [1, 2, 4]
-    assert not log_counts.numpy().any()
+def _steps(rows: Sequence[Row] = ROWS, *, uses_history: bool = False, **settings: object) -> StepData:
+    features, config = make_features(rows), GradientConfig.model_validate(settings)
+    return StepData(TrainingData.of(features, features.train, config), config, uses_history)
 
 
-def test_negatives_are_drawn_by_popularity() -> None:
-    rows = [("u", "often", 5.0, n) for n in range(16)] + [("u", "once", 5.0, 99)] + [("u", "also", 5.0, 99)]
-    features = make_features(rows)
-    step = StepData(TrainingData.of(features, features.train, FamilyConfig()), Negatives.POPULARITY, 2)
-    drawn = np.concatenate([step.negatives(tf.constant([0, n]))[0].numpy() for n in range(2000)])
-    shares = np.bincount(drawn, minlength=4)[1:] / len(drawn)
-    np.testing.assert_allclose(shares, [1 / 6, 4 / 6, 1 / 6], atol=0.03)  # also, often, once: 1 : sqrt 16 : 1
+def _pass(data: StepData) -> Iterator[Step]:
+    """The steps of the pass that was shuffled."""
+    for number in range(data.steps_per_epoch):
+        yield data.step(tf.constant(number), tf.constant([0, number]))
 
 
-def test_expected_counts_are_those_drawn() -> None:
-    rows = [("u", f"i{n:02}", 5.0, n) for n in range(10)]
-    features = make_features(rows)
-    step = StepData(TrainingData.of(features, features.train, FamilyConfig()), Negatives.UNIFORM, 5)
-    _, log_counts = step.negatives(tf.constant([0, 1]))
-    np.testing.assert_allclose(log_counts.numpy(), np.log(5 / 10), rtol=1e-6)
-
-
-def test_items_taken_are_no_negatives() -> None:
-    negatives = tf.constant([2, 3, 3, 7, 9])
-    valid = valid_negatives(negatives, tf.constant([3, 5]), tf.constant([[9, 0], [2, 7]]))
-    assert valid.numpy().tolist() == [
-        [True, False, False, True, False],
-        [False, True, False, False, True],
+def _pairs(data: StepData) -> list[tuple[int, int]]:
+    """User and item of every positive of the pass in its order."""
+    return [
+        (int(step.user[row]), int(item)) for step in _pass(data) for row, item in zip(step.row, step.item, strict=True)
     ]
 
 
-def test_the_positive_is_blanked_in_its_own_history() -> None:
-    step = StepData(_data(history_length=3), Negatives.UNIFORM, 3)
-    inputs = step.user_inputs(tf.constant([1]), tf.constant([2]))
-    assert inputs["history"].numpy().tolist() == [[1, 0, 4]]
+def _many_rows() -> list[Row]:
+    """Users with 0 to 11 positives each, of the 12 items that come after one that nobody likes."""
+    disliked = [(f"u{user:02}", "a", 1.0, 0) for user in range(12)]
+    return [*disliked, *((f"u{user:02}", f"i{item:02}", 5.0, item) for user in range(12) for item in range(user))]
+
+
+def _step_of(user: Sequence[int], row: Sequence[int], item: Sequence[int]) -> Step:
+    return Step(*(tf.constant(values, tf.int32) for values in (user, row, item, [0, 0])))
+
+
+@pytest.mark.parametrize("uses_history", [False, True])
+@pytest.mark.parametrize("batch_size", [7, 1000])
+def test_a_pass_sees_every_positive_once(batch_size: int, uses_history: bool) -> None:
+    data = _steps(_many_rows(), batch_size=batch_size, group_size=4, uses_history=uses_history)
+    data.shuffle(0, 0)
+    pairs = _pairs(data)
+    assert sorted(pairs) == [(user + 1, item + 2) for user in range(12) for item in range(user)]
+    assert pairs != sorted(pairs)
+
+
+def test_repeated_positives_are_all_seen() -> None:
+    data = _steps([("a", "x", 5.0, 1), ("a", "x", 5.0, 2), ("a", "y", 5.0, 3)])
+    data.shuffle(0, 0)
+    assert _pairs(data) == [(1, 1), (1, 1), (1, 2)]
+
+
+def test_the_rows_of_a_step_are_groups_of_one_user_with_rising_items() -> None:
+    data = _steps(_many_rows(), batch_size=1000, group_size=4)
+    data.shuffle(0, 0)
+    (step,) = _pass(data)
+    sizes = np.bincount(step.row)
+    users, items, row = step.user.numpy(), step.item.numpy(), step.row.numpy()
+    assert len(sizes) == len(users) == sum(-(-user // 4) for user in range(12))
+    assert 1 <= sizes.min() <= sizes.max() == 4
+    assert all((np.diff(items[row == group]) > 0).all() for group in range(len(users)))
+    assert np.bincount(users, minlength=13).tolist() == [0, *(-(-user // 4) for user in range(12))]
+
+
+def test_groups_part_the_positives_of_each_user() -> None:
+    groups = Groups.of(np.array([0, 5, 0, 1, 4]), 2, at_most_half=False)
+    assert groups.start.tolist() == [0, 2, 4, 5, 6, 8]
+    assert groups.length.tolist() == [2, 2, 1, 1, 2, 2]
+
+
+def test_groups_leave_half_of_the_positives_as_a_history() -> None:
+    groups = Groups.of(np.array([0, 1, 2, 5, 100]), 16, at_most_half=True)
+    assert groups.length.tolist() == [1, 1, 1, 3, 2, *[16] * 6, 4]
+    assert groups.start.tolist() == [0, 1, 2, 3, 6, *range(8, 108, 16)]
+
+
+def test_the_order_is_a_function_of_seed_and_pass_alone() -> None:
+    data, other = (_steps(_many_rows(), batch_size=16, group_size=4) for _ in range(2))
+    data.shuffle(0, 0)
+    data.shuffle(1, 5)
+    other.shuffle(1, 5)
+    assert _pairs(data) == _pairs(other)
+
+
+@pytest.mark.parametrize(("seed", "epoch"), [(0, 1), (1, 0)])
+def test_another_seed_or_pass_gives_another_order_and_other_groups(seed: int, epoch: int) -> None:
+    groups = []
+    for arguments in ((0, 0), (seed, epoch)):
+        data = _steps(_many_rows(), batch_size=1000, group_size=4)
+        data.shuffle(*arguments)
+        (step,) = _pass(data)
+        members = [frozenset(step.item.numpy()[step.row == row]) for row in range(len(step.user))]
+        groups.append((step.user.numpy().tolist(), set(zip(step.user.numpy(), members, strict=True))))
+    assert groups[0][0] != groups[1][0]
+    assert groups[0][1] != groups[1][1]
+
+
+def test_what_a_group_is_asked_for_is_blanked_in_its_history() -> None:
+    data = _steps(uses_history=True, history_length=3)
+    step = _step_of(user=[1, 1, 2], row=[0, 0, 1, 2], item=[1, 4, 2, 1])
+    inputs = data.user_inputs(step)
+    assert inputs["index"].numpy().tolist() == [1, 1, 2]
+    assert inputs["history"].numpy().tolist() == [[0, 2, 0], [1, 0, 4], [0, 0, 0]]
+
+
+def test_a_tower_without_history_gets_none() -> None:
+    assert _steps().user_inputs(_step_of([1, 2], [0, 1], [1, 1]))["history"].shape == (2, 0)
+
+
+def test_what_a_user_took_and_what_was_drawn_before_is_no_negative() -> None:
+    data = _steps([("u", f"i{item}", 5.0, item) for item in range(9)])  # the place of item n is n - 1
+    step = _step_of(user=[1, 1], row=[0, 0, 1], item=[4, 9, 6])
+    valid = data.valid(step, tf.constant([[9, 0], [3, 8]]), tf.constant([1, 2, 2, 3, 7, 8]))
+    assert valid.numpy().tolist() == [
+        [True, True, False, False, True, False],
+        [True, False, False, True, False, True],
+    ]
+
+
+def test_items_without_positives_have_no_place() -> None:
+    assert _steps().places(tf.constant([0, 1, 2, 3, 4])).numpy().tolist() == [3, 0, 1, 3, 2]
+
+
+def test_few_items_are_all_negatives() -> None:
+    data = _steps(n_negatives=3)
+    places, log_chances = data.negatives(_step_of([1], [0], [1]))
+    assert tf.gather(data.known_items, places).numpy().tolist() == [1, 2, 4]
+    assert not log_chances.numpy().any()
+
+
+def _skewed_rows() -> list[Row]:
+    """300 users with one positive each; item n of 0 to 23 is liked in proportion to n + 1."""
+    return [(f"u{n:03}", f"i{item:02}", 5.0, n) for n, item in enumerate(np.repeat(np.arange(24), np.arange(1, 25)))]
+
+
+@pytest.mark.parametrize(("negatives", "power"), [("uniform", 0.0), ("popularity", 0.5), ("in_batch", 1.0)])
+def test_negatives_are_drawn_in_proportion_to_a_power_of_the_positives(negatives: str, power: float) -> None:
+    data = _steps(_skewed_rows(), negatives=negatives, n_negatives=10, batch_size=50)
+    drawn, _ = _drawn(data, passes=150)
+    shares = np.bincount(drawn.ravel(), minlength=24) / drawn.size
+    expected = np.arange(1, 25) ** power
+    np.testing.assert_allclose(shares, expected / expected.sum(), atol=0.015)
+
+
+@pytest.mark.parametrize("negatives", ["uniform", "popularity", "in_batch"])
+@pytest.mark.parametrize("batch_size", [12, 100])
+def test_chances_are_how_often_an_item_is_among_the_negatives(negatives: str, batch_size: int) -> None:
+    data = _steps(_skewed_rows(), negatives=negatives, n_negatives=20, batch_size=batch_size)
+    drawn, log_chances = _drawn(data, passes=1200 // data.steps_per_epoch)
+    among = np.mean([np.bincount(places, minlength=24) > 0 for places in drawn], axis=0)
+    chances = np.full(24, np.nan)
+    chances[drawn.ravel()] = np.exp(log_chances.ravel())
+    np.testing.assert_allclose(chances, among, atol=0.06)  # 1200 steps: 4 standard errors
+
+
+def _drawn(data: StepData, passes: int) -> tuple[Array, Array]:
+    """Places and log chances of every step, `[steps, n_negatives]` each."""
+
+    @tf.function
+    def draw(number: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return data.negatives(data.step(number, seed))
+
+    results = []
+    for epoch in range(passes):
+        data.shuffle(0, epoch)
+        for number in range(data.steps_per_epoch):
+            results.append(draw(tf.constant(number), tf.constant([epoch, number])))
+    return np.array([places for places, _ in results]), np.array([chances for _, chances in results])
