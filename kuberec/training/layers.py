@@ -59,6 +59,33 @@ def embedding(rows: int, size: int) -> keras.layers.Embedding:
     return keras.layers.Embedding(rows, size, embeddings_initializer=normal)
 
 
+class EntityEmbeddings(keras.layers.Layer):
+    """The embeddings of ids and of their features, not yet combined.
+
+    Args:
+        table: Users or items.
+        size: Length of the embeddings.
+        dropout: Share of the entries that a training step blanks.
+    """
+
+    def __init__(self, table: EntityTable, size: int, dropout: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.ids = embedding(len(table), size)
+        self.features = FeatureEmbeddings(table, size)
+        self.dropout = keras.layers.Dropout(dropout)
+
+    def build(self, input_shape: Any = None) -> None:
+        """Create the weights; shapes are known from the construction."""
+        self.ids.build((None,))
+        self.features.build()
+        self.built = True
+
+    def call(self, index: Tensor, inputs: Inputs, training: bool = False) -> Tensor:
+        """Embeddings `[B, 1 + features, size]` of the ids `index` `[B]` and of the features in `inputs`."""
+        vectors = keras.ops.stack([self.ids(index), *self.features.vectors(inputs)], axis=1)
+        return self.dropout(vectors, training=training)
+
+
 class IdDropout(keras.layers.Layer):
     """Treats some ids as unknown in training, so that features and histories are learned.
 
@@ -113,6 +140,17 @@ def with_bias(vectors: Tensor, bias: Tensor) -> Tensor:
 def with_one(vectors: Tensor) -> Tensor:
     """User vectors `[B, size + 1]` whose last entry, 1, meets the item's bias."""
     return keras.ops.concatenate([vectors, keras.ops.ones_like(vectors[:, :1])], axis=-1)
+
+
+def pair_products(users: Tensor, items: Tensor) -> Tensor:
+    """Dot products `[...]` of vectors `[..., d]` that broadcast.
+
+    Those of all pairs, of `[B, 1, d]` and `[1, M, d]`, are one matrix product: no `[B, M, d]` is held.
+    """
+    ops = keras.ops
+    if len(users.shape) == 3 and users.shape[1] == 1 and items.shape[0] == 1:
+        return ops.matmul(users[:, 0], ops.transpose(items[0]))
+    return ops.sum(users * items, axis=-1)
 
 
 def _feature_layer(info: FeatureInfo, size: int) -> keras.layers.Layer:

@@ -1,0 +1,64 @@
+"""Content-based: items are their features, users the items they took; nothing is learned of an id.
+
+A user's profile is the mean of the vectors of their items (Pazzani & Billsus 2007), here with learned vectors.
+"""
+
+from typing import Any
+
+import keras
+
+from kuberec.errors import ModelError
+from kuberec.features import EntityTable
+from kuberec.training.layers import FeatureEmbeddings, Tower, with_bias, with_one
+from kuberec.training.network import Inputs, RetrievalNetwork, Tensor
+
+from .config import ContentBasedConfig
+
+
+class ContentBasedNetwork(RetrievalNetwork):
+    """Score = user tower · item tower + item bias; the bias is the item vector's last dimension.
+
+    Raises:
+        ModelError: The items have no features.
+    """
+
+    uses_item_features = True
+    uses_history = True
+
+    def __init__(self, config: ContentBasedConfig, users: EntityTable, items: EntityTable, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not items.infos:
+            raise ModelError(
+                "content_based expects features of the items, and the dataset has none. Name some under `items: "
+                "features:` in the dataset.yaml, or train a family that learns from ids, such as matrix_factorization."
+            )
+        del users  # known by their histories alone
+        self.size = config.embedding_size
+        self.item_columns = {
+            name: self.add_weight(shape=column.shape, initializer="zeros", dtype=column.dtype.name, trainable=False)
+            for name, column in items.columns.items()
+        }
+        for name, column in items.columns.items():
+            self.item_columns[name].assign(column)
+        self.item_features = FeatureEmbeddings(items, self.size)
+        self.feature_bias = FeatureEmbeddings(items, 1)
+        self.item_tower = Tower(config.hidden_sizes, self.size, config.dropout)
+        self.user_tower = Tower(config.hidden_sizes, self.size, config.dropout)
+
+    def encode_users(self, inputs: Inputs, training: bool = False) -> Tensor:
+        """Vectors `[B, embedding_size + 1]`, the last entry 1 for the item's bias."""
+        ops = keras.ops
+        history = inputs["history"]
+        columns = {
+            name: ops.take(column, ops.reshape(history, (-1,)), axis=0) for name, column in self.item_columns.items()
+        }
+        vectors = self.item_tower(self.item_features(columns), training=training)
+        vectors = ops.reshape(vectors, (*ops.shape(history), self.size))
+        mask = ops.expand_dims(ops.cast(history != 0, vectors.dtype), -1)
+        mean = ops.sum(vectors * mask, axis=1) / ops.maximum(ops.sum(mask, axis=1), 1.0)
+        return with_one(self.user_tower(mean, training=training))
+
+    def encode_items(self, inputs: Inputs, training: bool = False) -> Tensor:
+        """Vectors `[B, embedding_size + 1]`, the last entry the bias of the features."""
+        vectors = self.item_tower(self.item_features(inputs), training=training)
+        return with_bias(vectors, self.feature_bias(inputs))
