@@ -265,7 +265,8 @@ def _choose(kind: type[Baseline], features: Features, k: int, seed: int) -> Para
         lists = ranked_lists(model, truth.user_ids, k, features.items)
         return float(ranking_metrics(hits(lists, truth), truth.sizes)["ndcg"].mean())
 
-    window = max(RecentPopularity.grid, key=lambda parameters: quality(RecentPopularity, parameters))
+    windows = RecentPopularity.grid if features.spec.times_are_comparable else RecentPopularity.grid[:1]
+    window = max(windows, key=lambda parameters: quality(RecentPopularity, parameters))
     if kind is RecentPopularity:
         return window
     return max(({**window, **parameters} for parameters in kind.grid), key=lambda parameters: quality(kind, parameters))

@@ -30,6 +30,7 @@ class ServingGraph(tf.Module):
         self.observed_starts = _frozen(model.observed.indptr.astype(np.int64))
         self.observed_items = _frozen(model.observed.indices.astype(np.int32))
         self.session_weight = model.config.session_weight
+        self.scorer = _scorer(model)
         self.sessions = _sessions(model)
 
     def recommend(
@@ -39,7 +40,7 @@ class ServingGraph(tf.Module):
         user = self.user_index.lookup(user_id)
         excluded = self._indices(exclude_item_ids, user)
         history = self._indices(history_item_ids, user)
-        scores = tf.matmul(self._vectors(user, history), self.item_vectors, transpose_b=True)
+        scores = self.scorer.cross(self._vectors(user, history), self.item_vectors)
         scores = _without(scores, tf.concat([self._observed(user), excluded, history], axis=1))
         return self._best(scores, k)
 
@@ -47,7 +48,7 @@ class ServingGraph(tf.Module):
         """Scores of the named items for each user; unknown items get the unknown item's score."""
         users = tf.gather(self.user_vectors, self.user_index.lookup(user_id))
         items = tf.gather(self.item_vectors, self.item_index.lookup(item_ids))
-        return {"scores": tf.einsum("bd,bnd->bn", users, items)}
+        return {"scores": self.scorer.interact(users[:, None, :], items)}
 
     def similar_items(self, item_id: tf.Tensor, k: tf.Tensor) -> dict[str, tf.Tensor]:
         """The k items nearest to each item by cosine; an empty list for an item that has no vector."""
@@ -86,6 +87,37 @@ class ServingGraph(tf.Module):
         return {"item_ids": ids, "scores": best}
 
 
+class DotProduct(tf.Module):
+    """Scores as the product of the vectors."""
+
+    def interact(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        """Scores `[B, N]` of `[B, 1, dimension]` and `[B, N, dimension]`."""
+        return tf.einsum("bod,bnd->bn", users, items)
+
+    def cross(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        """Scores `[B, M]` of `[B, dimension]` and `[M, dimension]`."""
+        return tf.matmul(users, items, transpose_b=True)
+
+
+class NetworkScorer(tf.Module):
+    """Scores as the network gives them, and the popularity dimension of `FittedModel` beside it."""
+
+    def __init__(self, model: FittedModel) -> None:
+        super().__init__()
+        # A Keras model as an attribute would be saved with signatures of its own; its methods and weights are enough.
+        self._interact, self._cross = model.network.interact, model.network.cross
+        self.weights = [variable.value for variable in model.network.variables]
+
+    def interact(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        """Scores `[B, N]` of `[B, 1, dimension]` and `[B, N, dimension]`."""
+        return self._interact(users[..., :-1], items[..., :-1]) + users[..., -1] * items[..., -1]
+
+    def cross(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        """Scores `[B, M]` of `[B, dimension]` and `[M, dimension]`."""
+        popularity = tf.matmul(users[:, -1:], items[:, -1:], transpose_b=True)
+        return self._cross(users[:, :-1], items[:, :-1]) + popularity
+
+
 class NetworkSessions(tf.Module):
     """Session vectors of a network with a history tower: an unknown user with known features and that history."""
 
@@ -119,6 +151,10 @@ class MappedSessions(tf.Module):
         total = tf.reduce_sum(tf.gather(item_vectors, history)[:, :, :-1] * mask, axis=1)
         pooled = total / tf.maximum(tf.reduce_sum(mask, axis=1), 1.0)
         return tf.matmul(pooled, self.weights) + self.bias
+
+
+def _scorer(model: FittedModel) -> tf.Module:
+    return DotProduct() if model.network.is_dot_product else NetworkScorer(model)
 
 
 def _sessions(model: FittedModel) -> tf.Module:

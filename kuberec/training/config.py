@@ -62,6 +62,15 @@ class FamilyConfig(Strict):
     """A session of n items counts n / (n + this) against what is known of the user."""
 
 
+class ClosedFormConfig(FamilyConfig):
+    """Hyperparameters of the families that are solved for; validation chooses among the candidates."""
+
+    @property
+    def candidates(self) -> tuple[Mapping[str, Any], ...]:
+        """The hyperparameters of each solution."""
+        raise NotImplementedError
+
+
 class GradientConfig(FamilyConfig):
     """Hyperparameters of the families that are trained by gradient descent; a family adds its own."""
 

@@ -47,7 +47,8 @@ class TrainingData:
             raise DataError(
                 "the training part holds no positive interaction. Check `positive` in the dataset.yaml and the split."
             )
-        return TrainingData(features.users, features.items, interactions, config.history_length, config.half_life)
+        half_life = config.half_life if features.spec.times_are_comparable else None
+        return TrainingData(features.users, features.items, interactions, config.history_length, half_life)
 
     @cached_property
     def positives(self) -> EncodedInteractions:
@@ -149,8 +150,8 @@ class Groups:
         Args:
             counts: Positives of each user; those of one user follow each other.
             size: Most positives in a group.
-            at_most_half: Whether a group leaves at least half of a user's positives out, so that there is a history to
-                read; a single positive is a group.
+            at_most_half: Whether a group holds at most half of a user's positives, rounded up, so that there is a
+                history to read.
         """
         most = np.minimum(size, np.maximum(1, -(-counts // 2) if at_most_half else counts))
         groups = -(-counts // most)
@@ -214,7 +215,10 @@ class StepData:
         shares = shares / shares.sum()
         self.cumulative = tf.constant(np.cumsum(shares), tf.float32)
         # A negative drawn twice counts once, so what corrects for the sampling is the chance to be drawn at all.
-        chances = -np.expm1(self.n_negatives * np.log1p(-np.minimum(shares, 1 - 1e-9)))
+        draws: float = self.n_negatives
+        if self.in_batch:  # a positive of the step that is drawn twice gives no second chance
+            draws = self.batch_size * (1 - (1 - 1 / self.batch_size) ** draws)
+        chances = -np.expm1(draws * np.log1p(-np.minimum(shares, 1 - 1e-9)))
         self.log_chances = tf.constant(np.log(chances), tf.float32)
 
     def shuffle(self, seed: int, epoch: int) -> None:
@@ -270,8 +274,8 @@ class StepData:
     def valid(self, step: Step, history: tf.Tensor, negatives: tf.Tensor) -> tf.Tensor:
         """Which of the negatives at sorted places `[M]` count against which of the step's users: `[R, M]` bool.
 
-        Excluded are what the user was asked for, what their history `[R, T]` holds, and a negative drawn twice. The cost
-        is that of a binary search for each and does not grow with the catalogue.
+        Excluded are what the user was asked for, what their history `[R, T]` holds, and a negative drawn twice. The
+        cost is that of a binary search for each and does not grow with the catalogue.
         """
         rows = tf.range(tf.size(step.user))
         row = tf.concat([step.row, tf.repeat(rows, history.shape[1])], axis=0)

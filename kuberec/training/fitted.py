@@ -17,6 +17,11 @@ from kuberec.training.sessions import SessionMap
 
 Array = npt.NDArray[Any]
 BATCH = 1024
+"""Users that are ranked at once."""
+PAIRED = 16
+"""Users that meet the items in a network of their own at once: every pair has its hidden layers."""
+ITEMS = 1 << 16
+"""Items that are scored at once: with a batch of users, 256 MiB."""
 EXCLUDED = -np.inf
 
 
@@ -24,7 +29,8 @@ class FittedModel:
     """Answers from a trained network: a `Recommender`, and the reference that an export must agree with.
 
     Every vector has one dimension more than the network's: there, items hold their popularity of late and users hold
-    0, but an unknown user holds 1 there and 0 elsewhere, so that the same product gives popularity.
+    0, but an unknown user holds 1 there and 0 elsewhere, so that the same product gives popularity. Where the network's
+    vectors do not meet in a dot product, that dimension is added to what the network makes of the others.
 
     Args:
         name: The family's name.
@@ -50,15 +56,18 @@ class FittedModel:
 
     @cached_property
     def item_vectors(self) -> Array:
-        """`[n_items + 1, dimension]` float32; row 0 is the unknown item: no taste, the least bias, no popularity."""
+        """`[n_items + 1, dimension]` float32; row 0 is the unknown item: no taste, the least bias, no popularity.
+
+        No taste is zeros in a dot product; a network of its own is given the mean of the items instead.
+        """
         index = np.arange(len(self.data.items), dtype=np.int32)
         vectors = _in_batches(lambda part: self.network.encode_items(self.data.item_inputs(part)), index)
-        personal = self.data.item_known | self.network.uses_item_features
-        blank = np.zeros(vectors.shape[1], dtype=np.float32)
-        blank[-1] = vectors[self.data.item_known, -1].min()
-        vectors[~personal] = blank
-        vectors[UNKNOWN_INDEX] = blank
-        vectors[:, -1] += self.data.trend
+        known = vectors[self.data.item_known]
+        blank = np.zeros_like(known[0]) if self.network.is_dot_product else known.mean(axis=0)
+        blank[-1] = known[:, -1].min()
+        vectors[~self.described] = blank
+        if self.network.scores_log_odds:
+            vectors[:, -1] += self.data.trend
         return np.concatenate([vectors, self.data.popularity[:, None]], axis=1)
 
     @cached_property
@@ -76,6 +85,13 @@ class FittedModel:
         personal = self.data.user_known | self.network.uses_user_features
         personal[UNKNOWN_INDEX] = False
         return personal
+
+    @cached_property
+    def described(self) -> Array:
+        """`[n_items + 1]` bool: which items have a vector of their own, by their positives or by their features."""
+        described = self.data.item_known | self.network.uses_item_features
+        described[UNKNOWN_INDEX] = False
+        return described
 
     @cached_property
     def observed(self) -> sparse.csr_matrix:
@@ -147,26 +163,53 @@ class FittedModel:
     @cached_property
     def item_directions(self) -> Array:
         """Item vectors without bias and popularity, of length 1; zeros where an item has none."""
-        vectors = self.item_vectors[:, :-2]
+        vectors: Array = self.item_vectors[:, :-2] * self.described[:, None]
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
 
     def score(self, user_ids: Sequence[str], item_ids: Sequence[Sequence[str]]) -> Array:
         """Scores `[B, N]` of items for users, by raw ids; unknown items get row 0's score."""
-        users = self.user_vectors[self.data.users.indices(user_ids)]
+        users = self.user_vectors[self.data.users.indices(user_ids)][:, None, :]
         items = self.item_vectors[self.data.items.indices(item_ids)]
-        return np.asarray(np.einsum("bd,bnd->bn", users, items), dtype=np.float32)
+        if self.network.is_dot_product:
+            return np.asarray(np.einsum("bod,bnd->bn", users, items), dtype=np.float32)
+        known = self.network.interact(users[..., :-1], items[..., :-1])
+        return np.asarray(known + users[..., -1] * items[..., -1])
 
     def _rank(self, user: Array, k: int, histories: Array | None, start: int) -> tuple[Array, Array]:
         vectors = self.user_vectors[user]
-        excluded = self.observed[user].toarray()
+        session = None
         if histories is not None:
             session = histories[start : start + len(user)]
             vectors = self.session_vectors(user, session)
-            np.put_along_axis(excluded, session, True, axis=1)
-        scores = vectors @ self.item_vectors.T
-        scores[excluded] = EXCLUDED
-        return _best(scores, k)
+        parts = [self._best_of(vectors, user, session, first, k) for first in range(1, len(self.item_vectors), ITEMS)]
+        if len(parts) == 1:
+            return parts[0]
+        items, scores = (np.concatenate(column, axis=1) for column in zip(*parts, strict=True))
+        column, best = top_k(scores, k)
+        return np.take_along_axis(items, column, axis=1), best
+
+    def _best_of(self, vectors: Array, user: Array, session: Array | None, first: int, k: int) -> tuple[Array, Array]:
+        """The k best among a block of the items, so that no matrix of all scores is ever held."""
+        block = slice(first, first + ITEMS)
+        scores = self._scores(vectors, self.item_vectors[block])
+        taken = self.observed[user][:, block].tocoo()
+        scores[taken.row, taken.col] = EXCLUDED
+        if session is not None:
+            row, column = np.nonzero((session >= first) & (session < first + len(scores.T)))
+            scores[row, session[row, column] - first] = EXCLUDED
+        columns, best = top_k(scores, k)
+        return np.where(np.isfinite(best), columns + first, UNKNOWN_INDEX), best
+
+    def _scores(self, users: Array, items: Array) -> Array:
+        """`[B, M]` of user vectors and item vectors."""
+        if self.network.is_dot_product:
+            return np.asarray(users @ items.T)
+        parts = [
+            self.network.cross(users[n : n + PAIRED, :-1], items[:, :-1]) for n in range(0, max(len(users), 1), PAIRED)
+        ]
+        known = np.concatenate([np.asarray(part) for part in parts])
+        return np.asarray(known + users[:, -1:] @ items[:, -1:].T)
 
     def _named(self, items: Array, scores: Array) -> Recommendations:
         # The unknown item's id is the padding.

@@ -37,11 +37,11 @@ class TrainingLoop:
         """Everything that a checkpoint must hold: weights, generator states, optimizer slots."""
         return [*(variable.value for variable in self.network.variables), *self.optimizer.variables]
 
-    def run_epoch(self, epoch: int) -> float:
+    def run_epoch(self, epoch: int) -> dict[str, float]:
         """One pass, each positive seen once.
 
         Returns:
-            The mean loss of a positive.
+            `loss`, the mean over the positives.
 
         Raises:
             ModelError: The loss is no longer finite.
@@ -56,7 +56,7 @@ class TrainingLoop:
             raise ModelError(
                 f"the loss became {mean} in epoch {epoch + 1}. Lower learning_rate (now {self.config.learning_rate})."
             )
-        return mean
+        return {"loss": mean}
 
     @tf.function(reduce_retracing=True)
     def _run_steps(self, epoch: tf.Tensor, start: tf.Tensor, end: tf.Tensor) -> tf.Tensor:

@@ -32,6 +32,9 @@ class RetrievalNetwork(keras.Model, ABC):
     is_dot_product = True
     """Whether `interact` is the dot product; then the whole catalogue is scored by one matrix product."""
 
+    pretraining = 0
+    """Passes over the positives that each of the `parts` is trained for before the whole."""
+
     @abstractmethod
     def encode_users(self, inputs: Inputs, training: bool = False) -> Tensor:
         """User vectors `[B, dimension]` float32, the last entry 1: it meets the item's bias."""
@@ -58,6 +61,20 @@ class RetrievalNetwork(keras.Model, ABC):
     def call(self, users: Inputs, items: Inputs, training: bool = False) -> Tensor:
         """Scores `[B]` of user b with item b."""
         return self.interact(self.encode_users(users, training=training), self.encode_items(items, training=training))
+
+
+class ClosedForm(ABC):
+    """What a network adds whose weights are solved for and not trained."""
+
+    @abstractmethod
+    def solve(self, data: "TrainingData", candidate: Mapping[str, Any], seed: int) -> None:
+        """Set the weights.
+
+        Args:
+            data: What to learn from.
+            candidate: One of the configuration's `candidates`.
+            seed: Of everything random.
+        """
 
 
 class InteractionNetwork(RetrievalNetwork):

@@ -1,8 +1,8 @@
 """From a step's positives to the loss of each, at the least cost that the catalogue allows.
 
 - A user vector serves all positives of its group.
-- Where the catalogue is no larger than what a step would encode of it anyway, it is encoded once, one product gives every
-  score, and positives and negatives are read from that.
+- Where the catalogue is no larger than what a step would encode of it anyway, it is encoded once, one product gives
+  every score, and positives and negatives are read from that.
 - Otherwise only the step's positives and negatives are encoded: the cost does not grow with the catalogue.
 """
 
@@ -30,7 +30,7 @@ class Objective:
 
     def __init__(self, network: RetrievalNetwork, config: GradientConfig, data: StepData) -> None:
         self.network, self.config, self.data = network, config, data
-        self.small_catalogue = data.n_known <= data.batch_size + data.n_negatives
+        self.small_catalogue = network.is_dot_product and data.n_known <= data.batch_size + data.n_negatives
         self.exact = config.loss is Loss.SOFTMAX and data.all_negatives
 
     def losses(self, step: Step) -> tf.Tensor:
@@ -96,7 +96,7 @@ class Objective:
         return self.network.encode_items(self.data.item_inputs(index), training=True)
 
 
-@tf.custom_gradient  # type: ignore[untyped-decorator]
+@tf.custom_gradient
 def catalogue_softmax(
     every: tf.Tensor, row: tf.Tensor, place: tf.Tensor
 ) -> tuple[tf.Tensor, Callable[[tf.Tensor], Any]]:

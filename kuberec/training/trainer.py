@@ -18,12 +18,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from kuberec.features import EncodedInteractions, Features
 from kuberec.training.checkpoints import Checkpoints
 from kuberec.training.checkpoints import Progress as PhaseProgress
-from kuberec.training.config import FamilyConfig, TrainingRun
+from kuberec.training.config import ClosedFormConfig, FamilyConfig, GradientConfig, TrainingRun
 from kuberec.training.data import TrainingData
 from kuberec.training.families import Family
 from kuberec.training.fitted import FittedModel
 from kuberec.training.loop import TrainingLoop, build
 from kuberec.training.sessions import SessionMap
+from kuberec.training.solving import SolvingLoop
 from kuberec.training.validation import Validation
 
 SEARCH = "search"
@@ -62,9 +63,14 @@ def fit(family: Family, config: FamilyConfig, features: Features, run: TrainingR
     checkpoints = Checkpoints(run.checkpoints and run.checkpoints / _key(family, config, features, run))
     search = Phase(family, config, features, features.train, run, checkpoints)
     validation = Validation(features.validation, run.k)
-    progress = search.run(SEARCH, config.epochs, config.patience, validation)
     refit = Phase(family, config, features, features.observed, run, checkpoints)
-    refit.run(REFIT, progress.best_epoch)
+    if isinstance(config, GradientConfig):
+        progress = search.run(SEARCH, config.epochs, config.patience, validation)
+        refit.run(REFIT, progress.best_epoch)
+    else:
+        progress = search.run(SEARCH, len(search.loop.candidates), None, validation)
+        refit.loop.candidates = search.loop.candidates[progress.best_epoch - 1 :]
+        refit.run(REFIT, 1)
     checkpoints.clear()
     best = progress.history[progress.best_epoch - 1]
     metrics = {name: value for name, value in best.items() if "@" in name}
@@ -87,17 +93,19 @@ class Phase:
         self.family, self.config, self.run_options, self.checkpoints = family, config, run, checkpoints
         self.data = TrainingData.of(features, interactions, config)
         self.network = family.network(config, features.users, features.items)
-        self.loop = TrainingLoop(self.network, config, self.data, run.seed)
+        self.loop = _loop(self.network, config, self.data, run.seed)
 
     def run(
         self, phase: str, epochs: int, patience: int | None = None, validation: Validation | None = None
     ) -> PhaseProgress:
         """Pass over the data until `epochs`, or until `patience` passes brought no better validation metric."""
         progress = self.checkpoints.restore(phase, self.loop.variables)
+        if isinstance(self.config, GradientConfig) and not progress.epoch:
+            self._pretrain(self.config)
         saved = time.monotonic()
         with _shown(f"{self.family.name} {phase}", epochs) as show, _summaries(self.run_options.logs, phase) as write:
             while progress.epoch < epochs and not _stale(progress, patience):
-                record = {"loss": self.loop.run_epoch(progress.epoch)}
+                record = self.loop.run_epoch(progress.epoch)
                 if validation:
                     record |= validation.metrics(self.model())
                 _advance(progress, record, f"ndcg@{self.run_options.k}")
@@ -109,9 +117,25 @@ class Phase:
         self.checkpoints.save(phase, progress, self.loop.variables)
         return progress
 
+    def _pretrain(self, config: GradientConfig) -> None:
+        """Train the network's parts one by one, where it has any; see `RetrievalNetwork.parts`."""
+        for part in self.network.parts():
+            loop = TrainingLoop(part, config, self.data, self.run_options.seed)
+            for epoch in range(self.network.pretraining):
+                loop.run_epoch(epoch)
+        if self.network.pretraining:
+            self.network.join_parts()
+
     def model(self) -> FittedModel:
         """The network as it now is, bound to the phase's data."""
         return _bind(self.family.name, self.config, self.network, self.data)
+
+
+def _loop(network: Any, config: FamilyConfig, data: TrainingData, seed: int) -> Any:
+    if isinstance(config, ClosedFormConfig):
+        return SolvingLoop(network, config.candidates, data, seed)
+    assert isinstance(config, GradientConfig)
+    return TrainingLoop(network, config, data, seed)
 
 
 def new_model(family: Family, config: FamilyConfig, features: Features, weights: Sequence[Any]) -> FittedModel:
