@@ -11,10 +11,10 @@ RESOLVE := $(BIN)/uv pip compile setup.py --quiet --no-header --generate-hashes 
 COMPILED := pipelines/compiled/training.yaml
 COMPILE := PYTHONPATH=. $(BIN)/kfp dsl compile --py pipelines/training.py --output
 
-.PHONY: help setup demo test test-fast lint format compile golden lock image bench-ingest bench-dirt bench-kill clean
+.PHONY: help setup demo test test-fast lint format compile golden lock image bench-ingest bench-dirt bench-kill bench-quality-ncf bench-quality-ratio bench-quality-table bench-quality-cold clean
 
 help:  ## Show the commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
 
 setup: $(STAMP)  ## Set up .venv with the locked packages; PYTHON=… names another Python 3.11
 
@@ -69,6 +69,18 @@ bench-dirt: setup  ## Account for every row of a million with thirty kinds of di
 
 bench-kill: setup  ## Kill the pipeline inside each step and compare what the rerun gives
 	PYTHONPATH=. $(BIN)/python benchmarks/kill_resume.py
+
+bench-quality-ncf: setup  ## Rank MovieLens-1M by the NCF paper's protocol; DATA=… names a folder of datasets
+	$(BIN)/python benchmarks/quality/ncf.py --data "$(DATA)"
+
+bench-quality-ratio: setup  ## Rank MovieLens-100K by a random 75/25 split; DATA=… names a folder of datasets
+	$(BIN)/python benchmarks/quality/movielens_100k.py --data "$(DATA)"
+
+bench-quality-table: setup  ## Every family beside every baseline; DATA=… names a folder of datasets
+	$(BIN)/python benchmarks/quality/table.py --data "$(DATA)"
+
+bench-quality-cold: setup  ## Rank withheld items and users; DATA=… names a folder of datasets
+	$(BIN)/python benchmarks/quality/cold.py --data "$(DATA)"
 
 clean:  ## Remove what runs left behind; .venv stays
 	rm -rf var build .pytest_cache .mypy_cache .ruff_cache .hypothesis
