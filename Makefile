@@ -8,13 +8,16 @@ BIN := $(VENV)/bin
 LOCK := requirements-dev.lock
 STAMP := $(VENV)/.setup-$(shell cat $(LOCK) setup.py | cksum | cut -d ' ' -f 1)
 RESOLVE := $(BIN)/uv pip compile setup.py --quiet --no-header --generate-hashes --python-version 3.11
+PEERS := .venv-bench
+PEERS_LOCK := benchmarks/speed/requirements.txt
+PEERS_STAMP := $(PEERS)/.setup-$(shell cksum < $(PEERS_LOCK) | cut -d ' ' -f 1)
 COMPILED := pipelines/compiled/training.yaml
 COMPILE := PYTHONPATH=. $(BIN)/kfp dsl compile --py pipelines/training.py --output
 
-.PHONY: help setup demo test test-fast lint format compile golden lock image bench-ingest bench-dirt bench-kill clean
+.PHONY: help setup demo test test-fast lint format compile golden lock image bench-ingest bench-dirt bench-kill bench-quality-ncf bench-quality-ratio bench-quality-table bench-quality-cold bench-setup bench-lock bench-speed-training bench-speed-quality bench-speed-catalogue bench-speed-ranking clean
 
 help:  ## Show the commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-22s %s\n", $$1, $$2}'
 
 setup: $(STAMP)  ## Set up .venv with the locked packages; PYTHON=… names another Python 3.11
 
@@ -69,6 +72,41 @@ bench-dirt: setup  ## Account for every row of a million with thirty kinds of di
 
 bench-kill: setup  ## Kill the pipeline inside each step and compare what the rerun gives
 	PYTHONPATH=. $(BIN)/python benchmarks/kill_resume.py
+
+bench-quality-ncf: setup  ## Rank MovieLens-1M by the NCF paper's protocol; DATA=… names a folder of datasets
+	$(BIN)/python benchmarks/quality/ncf.py --data "$(DATA)"
+
+bench-quality-ratio: setup  ## Rank MovieLens-100K by a random 75/25 split; DATA=… names a folder of datasets
+	$(BIN)/python benchmarks/quality/movielens_100k.py --data "$(DATA)"
+
+bench-quality-table: setup  ## Every family beside every baseline; DATA=… names a folder of datasets
+	$(BIN)/python benchmarks/quality/table.py --data "$(DATA)"
+
+bench-quality-cold: setup  ## Rank withheld items and users; DATA=… names a folder of datasets
+	$(BIN)/python benchmarks/quality/cold.py --data "$(DATA)"
+
+bench-setup: setup $(PEERS_STAMP)  ## Set up .venv-bench with the peers of the speed benchmarks: 6 GB, and a C compiler is needed
+
+$(PEERS_STAMP):
+	@$(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(PEERS_LOCK)
+	@rm -f $(PEERS)/.setup-* && touch $@
+
+bench-lock: setup  ## Pin the peers of benchmarks/speed/requirements.in
+	$(BIN)/uv pip compile benchmarks/speed/requirements.in --quiet --no-header --generate-hashes --python-version 3.11 \
+	  --no-emit-package pm-implicit --output-file $(PEERS_LOCK)
+
+bench-speed-training: bench-setup  ## Measure positives per second beside LightFM and Keras; DATA=… holds ml-1m/, else synthetic
+	$(BIN)/python benchmarks/speed/training.py $(if $(DATA),--data "$(DATA)")
+
+bench-speed-quality: bench-setup  ## Measure seconds to the quality of implicit, LightFM and RecTools; DATA=… holds ml-1m/
+	$(BIN)/python benchmarks/speed/time_to_quality.py --data "$(DATA)"
+
+bench-speed-catalogue: setup  ## Measure a step with 100 thousand and 10 million users and items; takes 24 GiB
+	$(BIN)/python benchmarks/speed/catalogue.py
+
+bench-speed-ranking: setup  ## Measure full ranking, also of a million items; DATA=… holds ml-1m/, else synthetic
+	$(BIN)/python benchmarks/speed/ranking.py $(if $(DATA),--data "$(DATA)")
 
 clean:  ## Remove what runs left behind; .venv stays
 	rm -rf var build .pytest_cache .mypy_cache .ruff_cache .hypothesis

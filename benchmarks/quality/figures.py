@@ -1,6 +1,6 @@
 """From results to figures: means with intervals over users, spread over seeds, paired leads."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,8 @@ from kuberec.evaluation.metrics import RANKING_METRICS
 
 RESAMPLES = 1000
 METRICS = tuple(f"{name}@{K}" for name in RANKING_METRICS)
-REFERENCE = "popularity"
-"""What every entry's lead is measured against."""
+REFERENCES = ("popularity", "random")
+"""What leads are measured against, where they take part."""
 
 
 def figures(task: Task, results: Sequence[Sequence[Result]], seeds: int) -> dict[str, Any]:
@@ -27,9 +27,10 @@ def figures(task: Task, results: Sequence[Sequence[Result]], seeds: int) -> dict
     Returns:
         JSON: the task's facts and for each entry hyperparameters, seconds, epochs, and by view the metrics: `mean` over
         users and seeds, `deviation` of the seeds' means (absent for one seed), `low` and `high` of the bootstrap
-        over users, each user's values averaged over seeds; and the paired lead over popularity where that took part.
+        over users, each user's values averaged over seeds; and the paired `leads` over each of `REFERENCES` that took
+        part.
     """
-    reference = next((runs for runs in results if runs[0].entry.name == REFERENCE), None)
+    references = {runs[0].entry.name: runs for runs in results if runs[0].entry.name in REFERENCES}
     return {
         "benchmark": "quality",
         "dataset": task.dataset,
@@ -37,25 +38,30 @@ def figures(task: Task, results: Sequence[Sequence[Result]], seeds: int) -> dict
         "facts": task.facts,
         "seeds": seeds,
         "bootstrap": {"confidence": CONFIDENCE, "resamples": RESAMPLES},
-        "entries": [_entry(runs, reference) for runs in results],
+        "entries": [_entry(runs, references) for runs in results],
     }
 
 
-def _entry(runs: Sequence[Result], reference: Sequence[Result] | None) -> dict[str, Any]:
+def _entry(runs: Sequence[Result], references: Mapping[str, Sequence[Result]]) -> dict[str, Any]:
     first = runs[0]
     views = {name: _metrics(runs, name) for name in first.values}
-    leads = {name: _lead(runs, reference, name) for name in first.values} if reference and reference != runs else {}
+    leads = {
+        name: {view: _lead(runs, other, view) for view in first.values}
+        for name, other in references.items()
+        if name != first.entry.name
+    }
     return {
         "name": first.entry.name,
         "role": first.entry.role.value,
         "seeds": [run.seed for run in runs],
         "hyperparameters": dict(first.hyperparameters),
         "seconds": [run.seconds for run in runs],
+        "machines": sorted({run.machine for run in runs}),
         "epochs": [run.epochs for run in runs],
-        "validation": [dict(run.validation) for run in runs],
+        "validation": [{name: round(value, DIGITS) for name, value in run.validation.items()} for run in runs],
         "views": views,
         "lists": dict(first.lists),
-        f"over_{REFERENCE}": leads,
+        "leads": leads,
     }
 
 

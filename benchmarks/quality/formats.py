@@ -18,6 +18,7 @@ import fsspec
 
 from kuberec.dataset import (
     DATASET_FILE,
+    ORDER_ONLY,
     DatasetSpec,
     Entities,
     Feature,
@@ -37,7 +38,6 @@ INTERACTIONS_FILE = "interactions.tsv"
 ATTRIBUTES_FILE = "items.jsonl"
 NEGATIVES_FILE = "negatives.jsonl"
 """One line a test row: user, item and the items that it is ranked against."""
-ORDER = "unix_s"
 PAIR = re.compile(r"\((?P<user>[^,]+),(?P<item>[^)]+)\)")
 RECBOLE_TYPES = {
     "token": FeatureType.CATEGORICAL,
@@ -237,7 +237,8 @@ def _sequence_spec(folder: Path, sequences: Iterable[tuple[str, list[str]]], tar
         writer.writerow((USER, ITEM, TIME))
         writer.writerows((user, item, place) for user, items in sequences for place, item in enumerate(items, 1))
     return DatasetSpec(
-        name=_name(folder), interactions=Interactions(path=INTERACTIONS_FILE, timestamp_format=ORDER, quoting=False)
+        name=_name(folder),
+        interactions=Interactions(path=INTERACTIONS_FILE, timestamp_format=ORDER_ONLY, quoting=False),
     )
 
 

@@ -24,7 +24,9 @@ def main() -> None:
     add_task_arguments(parser)
     parser.add_argument("--family", action="append", default=[], help="a folder of models/; may come several times")
     parser.add_argument("--set", nargs="+", default=[], metavar="name=value", help="hyperparameters of the families")
-    parser.add_argument("--baselines", default="", help="names, separated by commas; popularity gives paired leads")
+    parser.add_argument(
+        "--baselines", default="", help="names, separated by commas; popularity and random give paired leads"
+    )
     parser.add_argument("--seeds", type=int, default=3, help="number of trainings (3)")
     arguments = parser.parse_args()
     with reported():

@@ -1,6 +1,7 @@
 """Trains recommenders on a protocol's task, judges them, and keeps each result, so that a benchmark can be resumed."""
 
 import json
+import platform
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 
 from benchmarks.quality.datasets import WORK
 from benchmarks.quality.fingerprint import code_digest, digest
@@ -29,6 +31,8 @@ SEEDED_REFERENCES = ("als", RandomOrder.name)
 """The references that a seed changes; the others are run once."""
 RESULT_FILE = "result.json"
 VALUES_FILE = "values.npz"
+KEPT = ("hyperparameters", "epochs", "validation", "seconds", "lists", "machine")
+"""The fields of a `Result` that the result file holds under their own names."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,7 @@ class Result:
         seconds: Wall-clock time of the training, the choice of hyperparameters and passes included.
         values: View → `[users, metrics]`.
         lists: View → facts of the lists as a whole.
+        machine: What it ran on.
     """
 
     entry: Entry
@@ -98,6 +103,7 @@ class Result:
     seconds: float
     values: Mapping[str, Floats]
     lists: Mapping[str, Any]
+    machine: str
 
 
 class Store:
@@ -114,28 +120,26 @@ class Store:
     def get(self, task: Task, entry: Entry, seed: int) -> Result:
         """The stored result, else a new one."""
         folder = self.folder / digest([task.key, entry.identity(), seed, K])
-        found = self._read(folder, entry, seed)
-        if found is None:
+        if not self._holds(folder, entry):
             print(f"{task.dataset} {task.protocol}: {entry.name}, seed {seed}", file=sys.stderr, flush=True)
-            found = run(task, entry, seed)
-            self._write(folder, task, found)
-        return found
+            self._write(folder, task, run(task, entry, seed))
+        return self._read(folder, entry, seed)
 
     def results(self, task: Task, entries: Sequence[Entry], seeds: int) -> Iterator[list[Result]]:
         """The results of each entry, one a seed."""
         for entry in entries:
             yield [self.get(task, entry, seed) for seed in entry.seeds(seeds)]
 
-    def _read(self, folder: Path, entry: Entry, seed: int) -> Result | None:
+    def _holds(self, folder: Path, entry: Entry) -> bool:
         if not (folder / RESULT_FILE).is_file():
-            return None
-        kept = json.loads((folder / RESULT_FILE).read_text(encoding="utf-8"))
-        if kept.pop("code") != entry.code() and not self.keep_older:
-            return None
-        del kept["dataset"], kept["protocol"], kept["entry"]
+            return False
+        return self.keep_older or _read_json(folder / RESULT_FILE)["code"] == entry.code()
+
+    def _read(self, folder: Path, entry: Entry, seed: int) -> Result:
+        kept = _read_json(folder / RESULT_FILE)
         with np.load(folder / VALUES_FILE) as arrays:
             values = {name: arrays[name] for name in arrays.files}
-        return Result(entry=entry, seed=seed, values=values, **kept)
+        return Result(entry=entry, seed=seed, values=values, **{name: kept[name] for name in KEPT})
 
     def _write(self, folder: Path, task: Task, result: Result) -> None:
         kept = {
@@ -143,11 +147,15 @@ class Store:
             "protocol": task.protocol,
             "entry": result.entry.identity(),
             "code": result.entry.code(),
-            **{name: getattr(result, name) for name in ("hyperparameters", "epochs", "validation", "seconds", "lists")},
+            **{name: getattr(result, name) for name in KEPT},
         }
         with new_artifact(folder, "quality_result", seed=result.seed) as (target, _):
             write_json(target / RESULT_FILE, kept)
             np.savez(target / VALUES_FILE, **dict(result.values))
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text(encoding="utf-8")))
 
 
 def run(task: Task, entry: Entry, seed: int) -> Result:
@@ -158,7 +166,7 @@ def run(task: Task, entry: Entry, seed: int) -> Result:
     measured = {view.name: view.measure(recommender, task.features, K) for view in task.views}
     values = {name: each.values for name, each in measured.items()}
     lists = {name: each.lists for name, each in measured.items()}
-    return Result(entry, seed, hyperparameters, epochs, validation, round(seconds, 2), values, lists)
+    return Result(entry, seed, hyperparameters, epochs, validation, round(seconds, 2), values, lists, machine())
 
 
 def _fit(task: Task, entry: Entry, seed: int) -> tuple[Recommender, Mapping[str, Any], int | None, Mapping[str, float]]:
@@ -174,3 +182,12 @@ def _fit(task: Task, entry: Entry, seed: int) -> tuple[Recommender, Mapping[str,
     config = parse_config(family.config, entry.overrides)
     training = fit(family, config, task.features, TrainingRun(seed=seed, k=K))
     return training.model, config.model_dump(mode="json"), training.epochs, training.validation
+
+
+def machine() -> str:
+    """Processor, cores and memory, for people."""
+    cpu = Path("/proc/cpuinfo")
+    lines = cpu.read_text(encoding="utf-8").splitlines() if cpu.is_file() else []
+    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+    gib = psutil.virtual_memory().total / 2**30
+    return f"{model or platform.machine()}, {psutil.cpu_count()} cores, {gib:.0f} GiB of memory"

@@ -3,9 +3,9 @@
     .venv/bin/python benchmarks/quality/tune.py --dataset DIR --protocol P --family F --grid name=a,b,c [name=d,e …]
 
 Values are YAML, separated by commas; lists in brackets: hidden_sizes=[128],[64,32]. The metric is NDCG@10 of the
-validation part before it is learned. For `ncf` the test rows are left out of the data, each user's last remaining item
-is ranked among 99 drawn ones, and the metric is NDCG@10 of that. Every trial is kept as soon as it is done; the last
-line is one JSON object, best first.
+validation part before it is learned, in the whole catalogue. `ncf` and `cold_items` ask something else: there, the test
+rows are left out of the data, the protocol is applied to what remains, and the metric is NDCG@10 of its main view.
+Every trial is kept as soon as it is done; the last line is one JSON object, best first.
 """
 
 import argparse
@@ -28,6 +28,8 @@ from benchmarks.quality.runs import Entry, K, Result, Store
 from kuberec.errors import ConfigError
 
 CHOOSING = f"ndcg@{K}"
+HELD_BACK = (Protocol.NCF, Protocol.COLD_ITEMS)
+"""Protocols whose question differs from the one that ends a training."""
 
 
 def main() -> None:
@@ -42,7 +44,7 @@ def main() -> None:
     with reported():
         fixed = parse_overrides(arguments.set)
         entries = [(tried, Entry.family(arguments.family, {**fixed, **tried})) for tried in grid(arguments.grid)]
-        task = prepared(arguments, held_back=arguments.protocol == Protocol.NCF)
+        task = prepared(arguments, held_back=arguments.protocol in HELD_BACK)
         store = Store(arguments.work, arguments.keep_older)
         trials = []
         for number, (tried, entry) in enumerate(entries, 1):
@@ -85,10 +87,10 @@ def trial(task: Task, tried: dict[str, Any], runs: Sequence[Result]) -> dict[str
 
 
 def _validation(task: Task, run: Result) -> dict[str, float]:
-    if task.protocol is not Protocol.NCF:
+    if task.protocol not in HELD_BACK:
         return dict(run.validation)
-    # The task's test rows are the validation rows of the protocol: the published test rows were left out.
-    means = dict(zip(METRICS, run.values["sampled"].mean(axis=0), strict=True))
+    # What this task tests on was taken from train and validation: the true test rows were left out.
+    means = dict(zip(METRICS, run.values[task.views[0].name].mean(axis=0), strict=True))
     return {name: float(means[name]) for name in (f"hr@{K}", f"ndcg@{K}")}
 
 
