@@ -98,7 +98,7 @@ class GradientConfig(FamilyConfig):
     """Weight of the squared length of the step's user and item vectors."""
     batch_size: int = Field(1024, ge=1)
     """Positives a step."""
-    group_size: int = Field(16, ge=1)
+    group_size: int = Field(1, ge=1)
     """Most positives of one user that share a step's user vector; a history tower gets half of the user's at most."""
     epochs: int = Field(100, ge=1)
     """Most passes over the positives."""
