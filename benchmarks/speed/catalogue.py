@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--embedding-size", type=int, default=64, help="length of the vectors (64)")
     parser.add_argument("--rounds", type=int, default=2, help="turns; the median counts (2)")
     arguments = parser.parse_args()
-    settings = {"embedding_size": arguments.embedding_size, "history_length": EACH}
+    settings = {"embedding_size": arguments.embedding_size, "history_length": EACH, **arguments.set}
     found: dict[int, list[dict[str, Any]]] = {size: [] for size in arguments.sizes}
     for _ in range(arguments.rounds):
         for size, runs in found.items():

@@ -29,6 +29,7 @@ def new_parser(description: str | None) -> argparse.ArgumentParser:
     """A parser with what every command takes."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=psutil.cpu_count(), help="threads of each (all cores)")
+    parser.add_argument("--set", type=json.loads, default={}, help="Kuberec's hyperparameters as JSON (defaults)")
     parser.add_argument("--page", type=Path, default=PAGE, help="page that gets the section (docs/benchmarks.md)")
     return parser
 

@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks.speed.command import (
     EMBEDDING_SIZE,
+    Settings,
     add_data,
     finish,
     movielens_or_synthetic,
@@ -37,10 +38,11 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=2048, help="users to rank over it (%(default)s)")
     arguments = parser.parse_args()
     positives, description = movielens_or_synthetic(arguments.data)
+    settings = {"embedding_size": EMBEDDING_SIZE, **arguments.set}
     with stored(positives) as path:
-        small = _measured(path, arguments.threads, positives.n_users, positives.n_items)
+        small = _measured(path, arguments.threads, settings, positives.n_users, positives.n_items)
     with stored(wide(arguments.items)) as path:
-        large = _measured(path, arguments.threads, arguments.users, arguments.items)
+        large = _measured(path, arguments.threads, settings, arguments.users, arguments.items)
     result = {"data": description, "threads": arguments.threads, "movielens": small, "large": large}
     result["within_seconds"] = small["first_seconds"] <= MOST_SECONDS
     names = ("users", "items", "first_seconds", "again_seconds", "score_matrix_gib", "trained_gib", "peak_gib")
@@ -55,8 +57,7 @@ def main() -> None:
     finish(arguments.page, "speed-ranking", "Full ranking", parts, result)
 
 
-def _measured(path: Path, threads: int, users: int, items: int) -> dict[str, Any]:
-    settings = {"embedding_size": EMBEDDING_SIZE}
+def _measured(path: Path, threads: int, settings: Settings, users: int, items: int) -> dict[str, Any]:
     found = ours("rank", path, threads, FAMILY, settings, "--users", str(users))
     names = ("first_seconds", "again_seconds", "trained_gib", "peak_gib")
     sizes = {"users": users, "items": items, "score_matrix_gib": round(users * items * 4 / 2**30, 2)}

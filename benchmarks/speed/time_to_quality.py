@@ -33,7 +33,7 @@ def main() -> None:
     with stored(positives) as path:
         peers = {name: peer("curve", path, arguments.threads, name) for name in arguments.peers.split(",")}
         reach = max(found["best"][METRIC] for found in peers.values())
-        trained = ours("curve", path, arguments.threads, FAMILY, {}, "--reach", str(reach))
+        trained = ours("curve", path, arguments.threads, FAMILY, arguments.set, "--reach", str(reach))
         beside = {BESIDE: peer("curve", path, arguments.threads, BESIDE)["best"]}
         for name in sorted(set(CLOSED_FORMS) & set(family_names())):
             beside[f"Kuberec {name}"] = ours("closed-form", path, arguments.threads, name, {})["curve"][0]

@@ -7,6 +7,7 @@ process: one pass to warm up, one that counts. The share of a step that gathers 
 The last line is one JSON object.
 """
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -41,9 +42,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="turns; the median counts (3)")
     arguments = parser.parse_args()
     positives, description = movielens_or_synthetic(arguments.data)
+    settings = {"embedding_size": EMBEDDING_SIZE, **arguments.set}
     with stored(positives) as path:
-        profile = ours("profile", path, arguments.threads, FAMILIES[0], _settings("bpr"))
-        runs = _runs(path, arguments.threads, profile["settings"]["batch_size"])
+        profile = ours("profile", path, arguments.threads, FAMILIES[0], {**settings, "loss": "bpr"})
+        runs = _runs(path, arguments.threads, settings, profile["settings"]["batch_size"])
         seconds: dict[str, list[float]] = {name: [] for name in runs}
         for _ in range(arguments.rounds):
             for name, run in runs.items():
@@ -55,23 +57,21 @@ def main() -> None:
     result |= {"positives_per_second": speeds, "ratios": ratios, "profile": shares}
     parts = [
         f"{description}; vectors of {EMBEDDING_SIZE}, {arguments.threads} threads, in turns, median of "
-        f"{arguments.rounds} passes after a warm-up.",
+        f"{arguments.rounds} passes after a warm-up. Hyperparameters beside the defaults: {json.dumps(arguments.set)}.",
         _table(seconds, speeds, ratios),
         _profile_text(shares),
     ]
     finish(arguments.page, "speed-training", "Speed of training", parts, result)
 
 
-def _settings(loss: str) -> dict[str, Any]:
-    return {"embedding_size": EMBEDDING_SIZE, "loss": loss}
-
-
-def _runs(path: Path, threads: int, batch_size: int) -> dict[str, Callable[[], dict[str, Any]]]:
+def _runs(
+    path: Path, threads: int, settings: dict[str, Any], batch_size: int
+) -> dict[str, Callable[[], dict[str, Any]]]:
     runs: dict[str, Callable[[], dict[str, Any]]] = {}
     for loss in LOSSES:
         for family in FAMILIES:
             runs[f"{family} {loss}"] = lambda family=family, loss=loss: ours(  # type: ignore[misc]
-                "passes", path, threads, family, _settings(loss)
+                "passes", path, threads, family, {**settings, "loss": loss}
             )
         runs[f"lightfm {loss}"] = lambda loss=loss: peer("passes", path, threads, f"lightfm_{loss}")  # type: ignore[misc]
     return {**runs, KERAS: lambda: keras_fit(path, threads, batch_size)}
