@@ -152,7 +152,7 @@ def _answer(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.what == "closed-form":
         return closed_form(positives, arguments.family, arguments.set)
     phase = phase_of(positives, arguments.family, arguments.set)
-    settings = {"settings": phase.config.model_dump(mode="json")}
+    settings = {"settings": phase.config.model_dump(mode="json") | {"batch_size": phase.loop.data.batch_size}}
     if arguments.what == "rank":
         return settings | ranking_of(phase, arguments.users or positives.n_users, repeats=3)
     if arguments.what == "profile":

@@ -18,7 +18,7 @@ class Loss(StrEnum):
     """How a positive is compared with the negatives of its step."""
 
     SOFTMAX = "softmax"
-    """Sampled softmax with logQ correction (Bengio & Senécal 2008); exact when the negatives cover the catalogue."""
+    """Sampled softmax with logQ correction (Bengio & Senécal 2008); exact for a small catalogue."""
     LOGISTIC = "logistic"
     """Log-sigmoid of the positive and of each negative's opposite (He et al. 2017)."""
     BPR = "bpr"
@@ -96,14 +96,14 @@ class GradientConfig(FamilyConfig):
     """Step size of Adam."""
     regularization: float = Field(0.0, ge=0)
     """Weight of the squared length of the step's user and item vectors."""
-    batch_size: int = Field(1024, ge=1)
-    """Positives a step."""
-    group_size: int = Field(1, ge=1)
+    batch_size: int | None = Field(None, ge=1)
+    """Positives a step; null: a hundredth of all, at least 128 and at most 4096."""
+    group_size: int = Field(32, ge=1)
     """Most positives of one user that share a step's user vector; a history tower gets half of the user's at most."""
     epochs: int = Field(100, ge=1)
     """Most passes over the positives."""
-    patience: int = Field(5, ge=1)
-    """Passes without a better validation metric before the training stops."""
+    patience: int | None = Field(5, ge=1)
+    """Passes without a better validation metric before the training stops at the best one; null: all are made."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from kuberec.features import EncodedInteractions, EntityTable, Features
 from kuberec.training.config import FamilyConfig, GradientConfig, Negatives
 
 Array = npt.NDArray[Any]
+STEPS_PER_PASS = 100
+LEAST_BATCH, GREATEST_BATCH = 128, 4096
 POWERS = {Negatives.UNIFORM: 0.0, Negatives.POPULARITY: 0.5, Negatives.IN_BATCH: 1.0}
 """How an item's chance to be a negative grows with its positives."""
 
@@ -189,7 +191,7 @@ class StepData:
     def __init__(self, data: TrainingData, config: GradientConfig, uses_history: bool) -> None:
         positives = data.positives
         self.n_positives, self.n_items = len(positives), len(data.items)
-        self.batch_size = min(config.batch_size, self.n_positives)
+        self.batch_size = min(config.batch_size or _batch_size(self.n_positives), self.n_positives)
         self.steps_per_epoch = -(-self.n_positives // self.batch_size)
         counts = np.bincount(positives.user, minlength=len(data.users))
         self._groups = Groups.of(counts, config.group_size, at_most_half=uses_history)
@@ -285,6 +287,11 @@ class StepData:
         again = tf.concat([[False], negatives[1:] == negatives[:-1]], axis=0)
         valid = tf.repeat(tf.logical_not(again)[None, :], tf.size(rows), axis=0)
         return tf.tensor_scatter_nd_update(valid, cells, tf.zeros(tf.shape(cells)[:1], tf.bool))
+
+
+def _batch_size(n_positives: int) -> int:
+    """About as many steps a pass whatever the data, so that a step size and a number of passes hold for more of it."""
+    return min(max(n_positives // STEPS_PER_PASS, LEAST_BATCH), GREATEST_BATCH)
 
 
 def _asked(step: Step, history: tf.Tensor, n_items: int) -> tf.Tensor:

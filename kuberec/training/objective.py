@@ -31,7 +31,8 @@ class Objective:
     def __init__(self, network: RetrievalNetwork, config: GradientConfig, data: StepData) -> None:
         self.network, self.config, self.data = network, config, data
         self.small_catalogue = network.is_dot_product and data.n_known <= data.batch_size + data.n_negatives
-        self.exact = config.loss is Loss.SOFTMAX and data.all_negatives
+        # There the sum over all known items costs no more than one over some of them.
+        self.exact = config.loss is Loss.SOFTMAX and (self.small_catalogue or data.all_negatives)
 
     def losses(self, step: Step) -> tf.Tensor:
         """The losses `[P]` of the step's positives."""

@@ -66,15 +66,16 @@ def fit(family: Family, config: FamilyConfig, features: Features, run: TrainingR
     refit = Phase(family, config, features, features.observed, run, checkpoints)
     if isinstance(config, GradientConfig):
         progress = search.run(SEARCH, config.epochs, config.patience, validation)
-        refit.run(REFIT, progress.best_epoch)
+        chosen = progress.best_epoch if config.patience else config.epochs
+        refit.run(REFIT, chosen)
     else:
         progress = search.run(SEARCH, len(search.loop.candidates), None, validation)
-        refit.loop.candidates = search.loop.candidates[progress.best_epoch - 1 :]
+        chosen = progress.best_epoch
+        refit.loop.candidates = search.loop.candidates[chosen - 1 :]
         refit.run(REFIT, 1)
     checkpoints.clear()
-    best = progress.history[progress.best_epoch - 1]
-    metrics = {name: value for name, value in best.items() if "@" in name}
-    return Training(refit.model(), progress.best_epoch, metrics, progress.history)
+    metrics = {name: value for name, value in progress.history[chosen - 1].items() if "@" in name}
+    return Training(refit.model(), chosen, metrics, progress.history)
 
 
 class Phase:

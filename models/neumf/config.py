@@ -2,14 +2,12 @@
 
 from pydantic import Field
 
-from kuberec.training.config import GradientConfig, Loss
+from kuberec.training.config import GradientConfig
 
 
 class NeuMFConfig(GradientConfig):
     """Neural matrix factorization: what all trained families share, with defaults of its own."""
 
-    loss: Loss = Loss.LOGISTIC
-    """How a positive is compared with the negatives."""
     n_negatives: int = Field(256, ge=1)
     """Negatives a step, shared by its positives; each meets each user in the network."""
     embedding_size: int = Field(64, ge=1, le=4096)
@@ -18,7 +16,7 @@ class NeuMFConfig(GradientConfig):
     """Widths of the perceptron's layers; its user and item vectors are as long as the first."""
     learning_rate: float = Field(0.002, gt=0, le=10)
     """Step size of Adam."""
-    regularization: float = Field(0.0001, ge=0)
+    regularization: float = Field(0.01, ge=0)
     """Weight of the squared length of the step's user and item vectors."""
     pretraining: int = Field(0, ge=0)
     """Passes that the factorization and the perceptron are each trained for on their own before they are joined."""

@@ -1,12 +1,12 @@
 """Neural matrix factorization: a factorization and a perceptron under one output (He et al. 2017)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import keras
 
 from kuberec.features import EntityTable
-from kuberec.training.layers import embedding, with_bias, with_one
+from kuberec.training.layers import embedding, pair_products, with_bias, with_one
 from kuberec.training.network import Inputs, InteractionNetwork, RetrievalNetwork, Tensor
 
 from .config import NeuMFConfig
@@ -27,7 +27,7 @@ class NeuMFNetwork(InteractionNetwork):
         self.user_half, self.item_half = embedding(len(users), self.width), embedding(len(items), self.width)
         self.item_bias = keras.layers.Embedding(len(items), 1, embeddings_initializer="zeros")
         self.hidden = [keras.layers.Dense(width, activation="relu") for width in config.hidden_sizes[1:]]
-        self.factors_output = keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")
+        self.factors_output = self.add_weight(shape=(self.size,), initializer="ones", name="factors_output")
         self.hidden_output = keras.layers.Dense(1, use_bias=False)
 
     def encode_users(self, inputs: Inputs, training: bool = False) -> Tensor:
@@ -50,7 +50,7 @@ class NeuMFNetwork(InteractionNetwork):
 
     def factorized(self, users: Tensor, items: Tensor) -> Tensor:
         """The weighted product of the factors."""
-        return keras.ops.squeeze(self.factors_output(users * items), axis=-1)
+        return pair_products(users * self.factors_output, items)
 
     def perceived(self, users: Tensor, items: Tensor) -> Tensor:
         """The perceptron's output."""
@@ -62,28 +62,43 @@ class NeuMFNetwork(InteractionNetwork):
     def parts(self) -> Iterator[RetrievalNetwork]:
         """The factorization alone, then the perceptron alone."""
         if self.pretraining:
-            yield _Part(self, slice(0, self.size), self.factorized)
-            yield _Part(self, slice(self.size, -1), self.perceived)
+            yield _Factorization(self)
+            yield _Perceptron(self)
 
     def join_parts(self) -> None:
         """Halve each part's output, so that their sum starts between the two."""
-        for layer in (self.factors_output, self.hidden_output):
-            layer.kernel.assign(layer.kernel / 2)
+        for weights in (self.factors_output, self.hidden_output.kernel):
+            weights.assign(weights / 2)
 
 
-class _Part(InteractionNetwork):
-    """One of the two parts, over the columns of the whole network's vectors that it reads."""
+class _Factorization(RetrievalNetwork):
+    """The weighted product of the factors, which is a dot product: it is trained as one."""
 
-    def __init__(self, whole: NeuMFNetwork, columns: slice, taste: Callable[[Tensor, Tensor], Tensor]) -> None:
+    def __init__(self, whole: NeuMFNetwork) -> None:
         super().__init__()
-        self.whole, self.columns, self._taste = whole, columns, taste
+        self.whole = whole
 
     def encode_users(self, inputs: Inputs, training: bool = False) -> Tensor:
-        return with_one(self.whole.encode_users(inputs, training=training)[:, self.columns])
+        vectors = self.whole.encode_users(inputs, training=training)
+        return with_one(vectors[:, : self.whole.size] * self.whole.factors_output)
 
     def encode_items(self, inputs: Inputs, training: bool = False) -> Tensor:
         vectors = self.whole.encode_items(inputs, training=training)
-        return with_bias(vectors[:, self.columns], vectors[:, -1:])
+        return with_bias(vectors[:, : self.whole.size], vectors[:, -1:])
+
+
+class _Perceptron(InteractionNetwork):
+    """The perceptron over its own columns of the whole network's vectors."""
+
+    def __init__(self, whole: NeuMFNetwork) -> None:
+        super().__init__()
+        self.whole = whole
+
+    def encode_users(self, inputs: Inputs, training: bool = False) -> Tensor:
+        return self.whole.encode_users(inputs, training=training)[:, self.whole.size :]
+
+    def encode_items(self, inputs: Inputs, training: bool = False) -> Tensor:
+        return self.whole.encode_items(inputs, training=training)[:, self.whole.size :]
 
     def taste(self, users: Tensor, items: Tensor) -> Tensor:
-        return self._taste(users, items)
+        return self.whole.perceived(users, items)

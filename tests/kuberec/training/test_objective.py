@@ -92,6 +92,7 @@ def test_the_sampled_softmax_of_all_negatives_is_exact() -> None:
 @pytest.mark.parametrize("negatives", ["uniform", "popularity"])
 def test_the_sampled_softmax_sums_to_the_exact_one_in_expectation(negatives: str) -> None:
     objective = _objective(n_negatives=10, negatives=negatives, batch_size=4)
+    assert not objective.exact
     positive, every = _scores(objective, _step(objective))
 
     @tf.function
@@ -120,7 +121,7 @@ def test_logistic_weighs_the_mean_negative_against_the_positive(n_negatives: int
 
 
 @pytest.mark.parametrize("negatives", ["uniform", "popularity", "in_batch"])
-@pytest.mark.parametrize("loss", ["softmax", "logistic", "bpr", "hinge", "warp"])
+@pytest.mark.parametrize("loss", ["logistic", "bpr", "hinge", "warp"])
 def test_reading_from_the_catalogue_and_encoding_the_step_alone_agree(loss: str, negatives: str) -> None:
     objective = _objective(loss=loss, negatives=negatives, n_negatives=8, regularization=0.1)
     assert objective.small_catalogue

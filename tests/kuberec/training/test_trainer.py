@@ -55,6 +55,15 @@ def test_training_stops_when_validation_gets_no_better(features: Features) -> No
     assert (training.epochs, training.validation["ndcg@10"]) == (best["epoch"], best["ndcg@10"])
 
 
+def test_without_patience_every_pass_is_made(features: Features) -> None:
+    family = load_family("matrix_factorization")
+    config = parse_config(family.config, SETTINGS | {"epochs": 12, "patience": None, "learning_rate": 0.5})
+    training = fit(family, config, features, TrainingRun())
+    last = training.history[-1]
+    assert (training.epochs, training.validation["ndcg@10"]) == (12, last["ndcg@10"])
+    assert max(record["ndcg@10"] for record in training.history) > last["ndcg@10"], "else patience would do the same"
+
+
 def test_the_final_model_knows_the_validation_part(features: Features) -> None:
     family = load_family("matrix_factorization")
     training = fit(family, parse_config(family.config, SETTINGS | {"epochs": 2}), features, TrainingRun())
