@@ -30,6 +30,7 @@ class ServingGraph(tf.Module):
         self.observed_starts = _frozen(model.observed.indptr.astype(np.int64))
         self.observed_items = _frozen(model.observed.indices.astype(np.int32))
         self.session_weight = model.config.session_weight
+        self.similar_by_history = model.network.similar_by_history
         self.scorer = _scorer(model)
         self.sessions = _sessions(model)
 
@@ -51,15 +52,21 @@ class ServingGraph(tf.Module):
         return {"scores": self.scorer.interact(users[:, None, :], items)}
 
     def similar_items(self, item_id: tf.Tensor, k: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The k items nearest to each item by cosine; an empty list for an item that has no vector."""
+        """The k items nearest to each item, see `FittedModel`; an empty list for an item that has no vector."""
         item = self.item_index.lookup(item_id)
         scale = tf.gather(self.item_scales, item)[:, None]
-        vectors = scale * tf.gather(self.item_vectors, item)
-        # Bias and popularity are blanked here and not cut off there, which would copy all items.
-        vectors = tf.concat([vectors[:, :-2], tf.zeros_like(vectors[:, -2:])], axis=1)
-        scores = tf.matmul(vectors, self.item_vectors, transpose_b=True) * self.item_scales
+        if self.similar_by_history:
+            scores = self.scorer.cross(self._vectors(tf.zeros_like(item), item[:, None]), self.item_vectors)
+        else:
+            scores = self._cosines(scale * tf.gather(self.item_vectors, item))
         scores = tf.where(scale == 0.0, tf.constant(EXCLUDED, tf.float32), scores)
         return self._best(_without(scores, item[:, None]), k)
+
+    def _cosines(self, vectors: tf.Tensor) -> tf.Tensor:
+        """`[B, n_items + 1]` of vectors of length 1."""
+        # Bias and popularity are blanked here and not cut off there, which would copy all items.
+        vectors = tf.concat([vectors[:, :-2], tf.zeros_like(vectors[:, -2:])], axis=1)
+        return tf.matmul(vectors, self.item_vectors, transpose_b=True) * self.item_scales
 
     def _vectors(self, user: tf.Tensor, history: tf.Tensor) -> tf.Tensor:
         """User vectors `[B, dimension]`, moved towards the session where there is one."""

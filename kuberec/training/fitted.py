@@ -148,16 +148,24 @@ class FittedModel:
         return np.concatenate([items for items, _ in parts]), np.concatenate([scores for _, scores in parts])
 
     def similar_items(self, item_ids: Sequence[str], k: int) -> Recommendations:
-        """The k items nearest to each item by the cosine of their vectors, biases and popularity left out.
+        """The k items nearest to each item: by the cosine of their vectors, biases and popularity left out, or by their
+        scores after a history of the item alone, as the network has it.
 
         An unknown item, or one without a vector of its own, gets an empty list: padding and minus infinity.
         """
         item = self.data.items.indices(item_ids)
-        vectors, scales = self.item_vectors[:, :-2], self.item_scales
-        scores = (vectors[item] * scales[item, None]) @ vectors.T * scales
+        scores = self._similarities(item)
         scores[np.arange(len(item)), item] = EXCLUDED
-        scores[scales[item] == 0] = EXCLUDED
+        scores[self.item_scales[item] == 0] = EXCLUDED
         return self._named(*_best(scores, k))
+
+    def _similarities(self, item: Array) -> Array:
+        """`[B, n_items + 1]` of items `[B]`."""
+        if self.network.similar_by_history:
+            nobody = np.full_like(item, UNKNOWN_INDEX)
+            return self._scores(self.session_vectors(nobody, item[:, None]), self.item_vectors)
+        vectors, scales = self.item_vectors[:, :-2], self.item_scales
+        return np.asarray((vectors[item] * scales[item, None]) @ vectors.T * scales)
 
     @cached_property
     def item_scales(self) -> Array:

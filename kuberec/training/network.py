@@ -32,6 +32,9 @@ class RetrievalNetwork(keras.Model, ABC):
     stores_users = True
     """Whether an export stores the user vectors; else they are as long as the catalogue, and each is made of the user's
     history when asked."""
+    similar_by_history = False
+    """Whether what is similar to an item is what a history of it alone scores high; else what has a vector of the least
+    angle to its own."""
     is_dot_product = True
     """Whether `interact` is the dot product; then the whole catalogue is scored by one matrix product."""
 

@@ -29,6 +29,7 @@ class EASENetwork(RetrievalNetwork, ClosedForm):
 
     uses_history = True
     stores_users = False
+    similar_by_history = True
     scores_log_odds = False
 
     def __init__(self, config: EASEConfig, users: EntityTable, items: EntityTable, **kwargs: Any) -> None:

@@ -72,6 +72,15 @@ def test_a_session_is_the_multi_hot_of_its_items() -> None:
         np.testing.assert_allclose((vectors @ model.item_vectors.T)[0, 1:], expected, atol=1e-5)
 
 
+def test_similar_items_are_those_with_the_largest_weights_from_an_item() -> None:
+    features = make_features(taste_rows(users=30, items=12, groups=2))
+    answer = fitted(features, regularizations=[10.0]).similar_items(["i004"], 3)
+    _, weights = closed_form(features, 10.0)
+    order = np.argsort(-weights[4])[:3]
+    assert answer.item_ids[0].tolist() == features.items.ids[1:][order].tolist()
+    np.testing.assert_allclose(answer.scores[0], weights[4, order], atol=1e-5)
+
+
 def test_only_the_most_recent_positives_count_where_a_history_has_a_length() -> None:
     rows = [(f"u{n}", item, 5.0, time) for n in range(9) for time, item in enumerate("ab" if n % 2 else "cd")]
     features = make_features([*rows, ("w", "a", 5.0, 1), ("w", "c", 5.0, 2)])
