@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from kuberec.ease import Array, co_counts, item_weights
 from kuberec.errors import ConfigError
@@ -68,7 +69,9 @@ class EASENetwork(RetrievalNetwork, ClosedForm):
 
     def solve(self, statistics: Array, candidate: Mapping[str, Any], seed: int) -> None:
         """Solve the regression; chance has no part in it."""
-        weights = item_weights(statistics, candidate["regularization"])
+        # One BLAS thread: sums do not depend on the number of cores.
+        with threadpool_limits(1, "blas"):
+            weights = item_weights(statistics, candidate["regularization"])
         self.item_weights.embeddings.assign(np.concatenate([np.zeros_like(weights[:1]), weights.T]))
 
 
