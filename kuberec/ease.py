@@ -1,5 +1,4 @@
-"""EASE, the embarrassingly shallow autoencoder of Steck 2019 (arXiv 1905.03375): a ridge regression of each item on the
-others, solved for all at once."""
+"""EASE (Steck 2019, arXiv 1905.03375): a ridge regression of each item on the others, solved for all at once."""
 
 from typing import Any
 

@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from kuberec.ease import Array, co_counts, item_weights
 from kuberec.errors import ConfigError
 from kuberec.features import EntityTable
-from kuberec.training.layers import embedding, with_bias, with_one
+from kuberec.training.layers import with_bias, with_one
 from kuberec.training.network import ClosedForm, Inputs, RetrievalNetwork, Tensor
 
 from .config import EASEConfig
@@ -37,7 +37,7 @@ class EASENetwork(RetrievalNetwork, ClosedForm):
         super().__init__(**kwargs)
         self.n_items = len(items) - 1
         _check_size(self.n_items, config.most_items)
-        self.item_weights = embedding(len(items), self.n_items)
+        self.item_weights = keras.layers.Embedding(len(items), self.n_items, embeddings_initializer="zeros")
 
     @property
     def user_variables(self) -> list[Any]:
