@@ -11,15 +11,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
 from implicit.cpu.als import AlternatingLeastSquares
 from implicit.nearest_neighbours import BM25Recommender, CosineRecommender, TFIDFRecommender
 from implicit.utils import ParameterWarning
-from rectools.dataset import Dataset
-from rectools.models.ease import EASEModel
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from kuberec.ease import co_counts, item_weights
 from kuberec.errors import ConfigError
 from kuberec.evaluation.metrics import Truth, hits, ranked_lists, ranking_metrics
 from kuberec.features import EncodedInteractions, EntityTable, Features
@@ -151,7 +149,7 @@ class ItemKNN(Baseline):
 
 
 class EASE(Baseline):
-    """Embarrassingly shallow autoencoder (Steck 2019) through RecTools: a ridge regression of each item on the others.
+    """Embarrassingly shallow autoencoder (Steck 2019): a ridge regression of each item on the others.
 
     Costs memory for items squared and time for items cubed: 3,700 items take 55 MB a matrix and seconds; beyond
     `most_items` only the most popular are modelled.
@@ -164,12 +162,7 @@ class EASE(Baseline):
     def fit(self, chosen: Parameters) -> None:
         """Weights `[columns, columns]` between the modelled items."""
         self.columns = np.sort(np.argsort(-self.takers, kind="stable")[: self.most_items])
-        pairs = self.positives[:, self.columns].tocoo()
-        frame = pd.DataFrame({"user_id": pairs.row, "item_id": pairs.col, "weight": 1.0, "datetime": "1970-01-01"})
-        dataset = Dataset.construct(frame)
-        model = EASEModel(chosen["regularization"], recommend_n_threads=1, recommend_use_gpu_ranking=False).fit(dataset)
-        self.columns = self.columns[dataset.item_id_map.external_ids]
-        self.weights = model.weight
+        self.weights = item_weights(co_counts(self.positives[:, self.columns]), chosen["regularization"])
 
     def scores(self, rows: Array) -> Array:
         """The user's items times the weights; 0 for items that are not modelled."""

@@ -24,6 +24,7 @@ from kuberec.checks import Check, checks_from_json, checks_to_json
 from kuberec.errors import ArtifactError, ConfigError
 from kuberec.evaluate import METRICS_FILE
 from kuberec.evaluation.champion import ServedModel
+from kuberec.evaluation.contenders import baseline_name
 from kuberec.evaluation.judge import is_observed
 from kuberec.evaluation.report import lead_text
 from kuberec.evaluation.slices import ALL
@@ -193,7 +194,7 @@ def quality_checks(figures: Mapping[str, Any], metric: str, margin: float) -> li
     enough = f"{users} test users; an interval needs at least {LEAST_USERS}"
     checks = [
         Check("enough test users", users >= LEAST_USERS, enough),
-        _against(figures, Popularity.name, "better than popularity", metric, 0.0),
+        _against(figures, baseline_name(Popularity.name), "better than popularity", metric, 0.0),
         _against(figures, figures["best_baseline"].get(metric), "holds against the best baseline", metric, margin),
     ]
     if ServedModel.name in figures["recommenders"]:

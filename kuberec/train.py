@@ -28,6 +28,7 @@ def train(
     *,
     family: str,
     overrides: Mapping[str, Any] | None = None,
+    epochs: int | None = None,
     seed: int = 0,
     checkpoints: Path | str | None = None,
     k: int = 10,
@@ -39,6 +40,8 @@ def train(
         output: Folder for the model: `model.json`, `weights.npz`, `validation.json`, `history.json`, `tensorboard/`.
         family: Name of a folder in `models/`.
         overrides: Hyperparameters that differ from the family's defaults.
+        epochs: Most passes over the positives, for a family that makes passes; one that is solved for makes none, and
+            this is nothing to it. None: as the overrides and the defaults have it.
         seed: Of everything random.
         checkpoints: A folder that survives a killed run; a new run with the same arguments resumes there.
         k: Cutoff of the validation metrics.
@@ -48,12 +51,13 @@ def train(
         ConfigError: A hyperparameter is unknown, mistyped or out of range.
         DataError: No positive to learn from.
     """
-    from kuberec.training.config import TrainingRun, parse_config
+    from kuberec.training.config import GradientConfig, TrainingRun, parse_config
     from kuberec.training.families import load_family
     from kuberec.training.trainer import fit
 
     chosen = load_family(family)
-    config = parse_config(chosen.config, overrides or {})
+    limit = {} if epochs is None or not issubclass(chosen.config, GradientConfig) else {"epochs": epochs}
+    config = parse_config(chosen.config, {**(overrides or {}), **limit})
     loaded = load_features(features)
     with new_artifact(output, "model", parents={"features": Path(features)}, seed=seed, unhashed=[LOGS]) as made:
         folder, manifest = made

@@ -73,7 +73,7 @@ def tell(result: RunResult, config: RunConfig, console: Console) -> None:
 
 
 def _show_quality(console: Console, result: RunResult) -> None:
-    from kuberec.evaluation.report import main_metric, ranked, role
+    from kuberec.evaluation.report import main_metric, ranked, role, short
     from kuberec.evaluation.slices import ALL
 
     evaluation = result.artifacts["evaluation"]
@@ -92,7 +92,7 @@ def _show_quality(console: Console, result: RunResult) -> None:
         chosen = role(metrics, name) == "candidate"
         figures = [_with_interval(own["slices"][ALL][metric]) for metric in (main, recall)]
         coverage = f"{own['lists']['coverage']:.0%}"
-        table.add_row(name, role(metrics, name), *figures, coverage, style="bold" if chosen else "")
+        table.add_row(short(name), role(metrics, name), *figures, coverage, style="bold" if chosen else "")
     console.print(table)
 
 

@@ -76,7 +76,7 @@ class Entry:
     def code(self) -> str:
         """Hash of the code that learns."""
         own = ("kuberec/training", f"models/{self.name}") if self.role is Role.MODEL else ("kuberec/baselines.py",)
-        return code_digest("benchmarks/quality/random_order.py", "kuberec/recommender.py", *own)
+        return code_digest("benchmarks/quality/random_order.py", "kuberec/recommender.py", "kuberec/ease.py", *own)
 
 
 @dataclass(frozen=True)

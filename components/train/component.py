@@ -21,7 +21,7 @@ def train(
     Args:
         features: What `featurize` wrote.
         family: Folder name under models/.
-        epochs: Greatest number of epochs; 0 for the family's own default.
+        epochs: Greatest number of epochs of a family that has any; 0 for the family's own default.
         seed: Seed of everything random.
         k: Length of the ranked lists that decide when to stop.
         checkpoints: Folder that outlives the step; empty to train without checkpoints.
@@ -35,9 +35,14 @@ def train(
     from kuberec.train import train
 
     print(f"{family}: {accelerators} accelerators")
-    overrides = {"epochs": int(epochs)} if epochs else {}
     folder = Path(checkpoints) if checkpoints else None
     manifest = train(
-        features.path, model.path, family=family, overrides=overrides, seed=int(seed), checkpoints=folder, k=int(k)
+        features.path,
+        model.path,
+        family=family,
+        epochs=int(epochs) or None,
+        seed=int(seed),
+        checkpoints=folder,
+        k=int(k),
     )
     model.metadata.update({"family": family, "content_hash": manifest.content_hash})

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from kuberec.recommender import Recommender
 from kuberec.train import MODEL_FILE, VALIDATION_FILE, load_model
 
 CHOOSING_METRIC = "ndcg@"
+RESERVED = (ServedModel.name, "split", "features")
+"""Names that an evaluation gives to others than models."""
 
 
 class Role(StrEnum):
@@ -27,7 +30,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True)
 class Contender:
-    """A recommender with its name in tables, its role and its hyperparameters, where they are known."""
+    """A recommender with its role, its hyperparameters, where they are known, and its name, which no other one has."""
 
     name: str
     role: Role
@@ -47,7 +50,7 @@ class TrainedModel:
 
 
 def read_models(folders: Sequence[Path | str]) -> list[TrainedModel]:
-    """Read what `train` wrote of each model; a family that comes twice gets a number behind its name.
+    """Read what `train` wrote of each model; a name that is taken already gets a number behind it.
 
     Raises:
         ArtifactError: A folder holds no model or no validation metric.
@@ -59,12 +62,16 @@ def read_models(folders: Sequence[Path | str]) -> list[TrainedModel]:
         metric = next((name for name in sorted(validation) if name.startswith(CHOOSING_METRIC)), None)
         if metric is None:
             raise ArtifactError(f"{folder / VALIDATION_FILE} has no {CHOOSING_METRIC}k, got {sorted(validation)}.")
-        taken = sum(other.name.rstrip("_0123456789") == model["family"] for other in models)
-        name = f"{model['family']}_{taken + 1}" if taken else model["family"]
+        name = _free_name(model["family"], [*RESERVED, *(other.name for other in models)])
         models.append(TrainedModel(name, folder, metric, validation[metric], model.get("hyperparameters", {})))
     if len(metrics := sorted({model.metric for model in models})) > 1:
         raise ConfigError(f"the models were validated by different metrics, {metrics}. Train them with the same k.")
     return models
+
+
+def baseline_name(name: str) -> str:
+    """A baseline's name in an evaluation; a family's name has no colon, so a model of the same name has another."""
+    return f"{Role.BASELINE}:{name}"
 
 
 def contenders(
@@ -75,10 +82,15 @@ def contenders(
         yield Contender(model.name, Role.MODEL, model.parameters, load_model(model.folder, features))
     for name in baselines:
         baseline = fit_baseline(name, features, k=k, seed=seed)
-        yield Contender(name, Role.BASELINE, baseline.parameters, baseline)
+        yield Contender(baseline_name(name), Role.BASELINE, baseline.parameters, baseline)
     if champion:
         with local_folder(champion) as folder:
             yield Contender(ServedModel.name, Role.CHAMPION, {}, ServedModel(folder, features))
+
+
+def _free_name(family: str, taken: Sequence[str]) -> str:
+    numbered = chain([family], (f"{family}_{number}" for number in count(2)))
+    return next(name for name in numbered if name not in taken)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

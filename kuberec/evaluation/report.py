@@ -43,7 +43,13 @@ def html_report(metrics: Metrics) -> str:
         "Popularity and coverage": _plot(_draw_lists, metrics, main),
     }
     return template.render(
-        metrics=metrics, main=main, order=ranked(metrics), findings=findings(metrics), plots=plots, colours=COLOURS
+        metrics=metrics,
+        main=main,
+        order=ranked(metrics),
+        short=short,
+        findings=findings(metrics),
+        plots=plots,
+        colours=COLOURS,
     )
 
 
@@ -57,7 +63,7 @@ def markdown_report(metrics: Metrics) -> str:
     for name in ranked(metrics):
         own = metrics["recommenders"][name]
         cells = [_interval_text(own["slices"][ALL][metric]) for metric in names]
-        title = f"**{name}**" if name == metrics["candidate"] else name
+        title = f"**{short(name)}**" if name == metrics["candidate"] else short(name)
         lists = own["lists"]
         cells = [title, role(metrics, name), *cells, f"{lists['coverage']:.3f}", f"{lists['novelty']:.2f}"]
         lines.append(f"| {' | '.join(cells)} |")
@@ -74,6 +80,11 @@ def ranked(metrics: Metrics) -> list[str]:
     main = main_metric(metrics)
     recommenders = metrics["recommenders"]
     return sorted(recommenders, key=lambda name: (-recommenders[name]["slices"][ALL][main]["mean"], name))
+
+
+def short(name: str) -> str:
+    """A recommender's name for where its role stands beside it: a baseline's without the role before it."""
+    return name.rpartition(":")[2]
 
 
 def role(metrics: Metrics, name: str) -> str:

@@ -15,7 +15,7 @@ class ServingGraph(tf.Module):
     """A fitted model as TensorFlow variables and tables; every method is called inside a signature.
 
     Args:
-        model: The fitted model; all its vectors are computed here, once.
+        model: The fitted model; what of its vectors is stored is computed here, once.
     """
 
     def __init__(self, model: FittedModel) -> None:
@@ -23,13 +23,14 @@ class ServingGraph(tf.Module):
         self.item_ids = _constant(model.data.items.ids, tf.string)
         self.user_index = _lookup(model.data.users.ids)
         self.item_index = _lookup(model.data.items.ids)
-        self.user_vectors = _frozen(model.user_vectors)
+        self.users = _users(model)
         self.item_vectors = _frozen(model.item_vectors)
-        self.item_directions = _frozen(model.item_directions)
+        self.item_scales = _frozen(model.item_scales)
         self.personal = _frozen(model.personal)
         self.observed_starts = _frozen(model.observed.indptr.astype(np.int64))
         self.observed_items = _frozen(model.observed.indices.astype(np.int32))
         self.session_weight = model.config.session_weight
+        self.similar_by_history = model.network.similar_by_history
         self.scorer = _scorer(model)
         self.sessions = _sessions(model)
 
@@ -46,22 +47,30 @@ class ServingGraph(tf.Module):
 
     def score(self, user_id: tf.Tensor, item_ids: tf.Tensor) -> dict[str, tf.Tensor]:
         """Scores of the named items for each user; unknown items get the unknown item's score."""
-        users = tf.gather(self.user_vectors, self.user_index.lookup(user_id))
+        users = self.users(self.user_index.lookup(user_id))
         items = tf.gather(self.item_vectors, self.item_index.lookup(item_ids))
         return {"scores": self.scorer.interact(users[:, None, :], items)}
 
     def similar_items(self, item_id: tf.Tensor, k: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The k items nearest to each item by cosine; an empty list for an item that has no vector."""
+        """The k items nearest to each item, see `FittedModel`; an empty list for an item that has no vector."""
         item = self.item_index.lookup(item_id)
-        directions = tf.gather(self.item_directions, item)
-        scores = tf.matmul(directions, self.item_directions, transpose_b=True)
-        has_none = tf.logical_not(tf.reduce_any(directions != 0.0, axis=1, keepdims=True))
-        scores = tf.where(has_none, tf.constant(EXCLUDED, tf.float32), scores)
+        scale = tf.gather(self.item_scales, item)[:, None]
+        if self.similar_by_history:
+            scores = self.scorer.cross(self._vectors(tf.zeros_like(item), item[:, None]), self.item_vectors)
+        else:
+            scores = self._cosines(scale * tf.gather(self.item_vectors, item))
+        scores = tf.where(scale == 0.0, tf.constant(EXCLUDED, tf.float32), scores)
         return self._best(_without(scores, item[:, None]), k)
+
+    def _cosines(self, vectors: tf.Tensor) -> tf.Tensor:
+        """`[B, n_items + 1]` of vectors of length 1."""
+        # Bias and popularity are blanked here and not cut off there, which would copy all items.
+        vectors = tf.concat([vectors[:, :-2], tf.zeros_like(vectors[:, -2:])], axis=1)
+        return tf.matmul(vectors, self.item_vectors, transpose_b=True) * self.item_scales
 
     def _vectors(self, user: tf.Tensor, history: tf.Tensor) -> tf.Tensor:
         """User vectors `[B, dimension]`, moved towards the session where there is one."""
-        base = tf.gather(self.user_vectors, user)
+        base = self.users(user)
         count = tf.reduce_sum(tf.cast(history != 0, tf.float32), axis=1, keepdims=True)
         personal = tf.gather(self.personal, user)[:, None]
         share = tf.where(personal, count / (count + self.session_weight), tf.cast(count > 0, tf.float32))
@@ -75,16 +84,45 @@ class ServingGraph(tf.Module):
 
     def _observed(self, user: tf.Tensor) -> tf.Tensor:
         """The items each user was observed with, `[B, most]` int32, padded with 0."""
-        starts = tf.gather(self.observed_starts, user)
-        lengths = tf.gather(self.observed_starts, user + 1) - starts
-        rows = tf.RaggedTensor.from_row_lengths(_ranges(starts, lengths), lengths)
-        return tf.gather(self.observed_items, rows).to_tensor()
+        return _listed(self.observed_items, self.observed_starts, user)
 
     def _best(self, scores: tf.Tensor, k: tf.Tensor) -> dict[str, tf.Tensor]:
         # Column 0 is the unknown item, which is never recommended.
         best, column = tf.math.top_k(scores[:, 1:], tf.clip_by_value(k, 0, tf.shape(scores)[1] - 1))
         ids = tf.where(tf.math.is_finite(best), tf.gather(self.item_ids, column + 1), PADDING)
         return {"item_ids": ids, "scores": best}
+
+
+class StoredUsers(tf.Module):
+    """The vectors of all users, as they are for `FittedModel`."""
+
+    def __init__(self, model: FittedModel) -> None:
+        super().__init__()
+        self.vectors = _frozen(model.user_vectors(np.arange(len(model.data.users))))
+
+    def __call__(self, user: tf.Tensor) -> tf.Tensor:
+        """`[B, dimension]` of users `[B]`."""
+        return tf.gather(self.vectors, user)
+
+
+class UsersByHistory(tf.Module):
+    """The histories of all users, of which their vectors are made when asked."""
+
+    def __init__(self, model: FittedModel) -> None:
+        super().__init__()
+        self.starts = _frozen(model.data.histories.starts)
+        self.items = _frozen(model.data.histories.items)
+        self.personal = _frozen(model.personal)
+        # A Keras model as an attribute would be saved with signatures of its own; its tower and weights are enough.
+        self.encode_users = model.network.encode_users
+        self.weights = [variable.value for variable in model.network.user_variables]
+
+    def __call__(self, user: tf.Tensor) -> tf.Tensor:
+        """`[B, dimension]` of users `[B]`."""
+        vectors = self.encode_users({"index": user, "history": _listed(self.items, self.starts, user)})
+        vectors = tf.concat([vectors, tf.zeros_like(vectors[:, :1])], axis=1)
+        popularity = tf.one_hot(tf.shape(vectors)[1] - 1, tf.shape(vectors)[1])
+        return tf.where(tf.gather(self.personal, user)[:, None], vectors, popularity)
 
 
 class DotProduct(tf.Module):
@@ -125,7 +163,7 @@ class NetworkSessions(tf.Module):
         super().__init__()
         # A Keras model as an attribute would be saved with signatures of its own; its tower and weights are enough.
         self.encode_users = model.network.encode_users
-        self.weights = [variable.value for variable in model.network.variables]
+        self.weights = [variable.value for variable in model.network.user_variables]
         self.columns = {name: _frozen(column) for name, column in model.data.users.columns.items()}
 
     def __call__(self, user: tf.Tensor, history: tf.Tensor, item_vectors: tf.Variable) -> tf.Tensor:
@@ -153,6 +191,10 @@ class MappedSessions(tf.Module):
         return tf.matmul(pooled, self.weights) + self.bias
 
 
+def _users(model: FittedModel) -> tf.Module:
+    return StoredUsers(model) if model.network.stores_users else UsersByHistory(model)
+
+
 def _scorer(model: FittedModel) -> tf.Module:
     return DotProduct() if model.network.is_dot_product else NetworkScorer(model)
 
@@ -168,9 +210,10 @@ def _without(scores: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
     return tf.tensor_scatter_nd_update(scores, cells, tf.fill([tf.shape(cells)[0]], EXCLUDED))
 
 
-def _ranges(starts: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
-    """The positions start, start + 1, … of each row, one row after the other."""
-    return tf.ragged.range(starts, starts + lengths).flat_values
+def _listed(items: tf.Tensor, starts: tf.Tensor, user: tf.Tensor) -> tf.Tensor:
+    """The items of users `[B]`, `[B, most]` int32, padded with 0; user n has those from starts[n] to starts[n + 1]."""
+    rows = tf.ragged.range(tf.gather(starts, user), tf.gather(starts, user + 1))
+    return tf.gather(items, rows).to_tensor()
 
 
 def _lookup(ids: Any) -> tf.lookup.StaticHashTable:

@@ -56,8 +56,8 @@ class FamilyConfig(Strict):
 
     half_life: float | None = Field(0.1, gt=0)
     """A positive counts half in the popularity of late when this share of all positives is newer; null: no trend."""
-    history_length: int = Field(50, ge=1)
-    """Most recent positives of a user that a history tower reads."""
+    history_length: int | None = Field(50, ge=1)
+    """Most recent positives of a user that a history tower reads; null: all."""
     session_weight: float = Field(2.0, gt=0)
     """A session of n items counts n / (n + this) against what is known of the user."""
 

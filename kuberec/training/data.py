@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
+from scipy.sparse import csr_matrix
 
 from kuberec.errors import DataError
 from kuberec.features import EncodedInteractions, EntityTable, Features
@@ -27,7 +28,7 @@ class TrainingData:
     Attributes:
         users: All users; items: all items; row 0 is the unknown.
         interactions: Everything observed, positive or not.
-        history_length: Width of the histories.
+        history_length: Most items of a history; None: all.
         half_life: A positive counts half in the popularity of late when this share of all positives is newer; None:
             all count alike.
     """
@@ -35,7 +36,7 @@ class TrainingData:
     users: EntityTable
     items: EntityTable
     interactions: EncodedInteractions
-    history_length: int
+    history_length: int | None
     half_life: float | None
 
     @staticmethod
@@ -98,9 +99,19 @@ class TrainingData:
         return self.item_counts > 0
 
     @cached_property
-    def histories(self) -> Array:
-        """The most recent positives of each user, oldest first, `[n_users + 1, history_length]` int32, 0-padded."""
-        return recent_items(self.positives, len(self.users), self.history_length)
+    def positive_matrix(self) -> csr_matrix:
+        """Ones where a user has an item among the positives, `[n_users + 1, n_items + 1]` float32."""
+        ones = np.ones(len(self.positives), np.float32)
+        shape = (len(self.users), len(self.items))
+        matrix = csr_matrix((ones, (self.positives.user, self.positives.item)), shape=shape)
+        matrix.sum_duplicates()
+        matrix.data[:] = 1
+        return matrix
+
+    @cached_property
+    def histories(self) -> "Histories":
+        """The most recent positives of each user."""
+        return Histories.of(self.positives, len(self.users), self.history_length)
 
     def user_inputs(self, index: Array, histories: Array | None = None) -> dict[str, Array]:
         """The user tower's inputs for the indices; users without positives enter as the unknown with features."""
@@ -113,19 +124,35 @@ class TrainingData:
         return _entity_inputs(self.items, self.item_known, index)
 
 
-def recent_items(positives: EncodedInteractions, n_users: int, length: int) -> Array:
-    """The last `length` items of each user, oldest first, `[n_users, length]` int32, padded with 0 at the end.
+@dataclass(frozen=True)
+class Histories:
+    """The most recent positives of each user, oldest first; one user's behind the other's.
 
-    `positives` must be ordered by user, then time.
+    Attributes:
+        starts: `[n_users + 2]` int64, the position of each user's first item, and the end of all.
+        items: int32.
     """
-    counts = np.bincount(positives.user, minlength=n_users)
-    ends = np.cumsum(counts)
-    from_end = ends[positives.user] - np.arange(len(positives)) - 1
-    kept = from_end < length
-    column = np.minimum(counts[positives.user], length) - 1 - from_end
-    histories = np.zeros((n_users, length), dtype=np.int32)
-    histories[positives.user[kept], column[kept]] = positives.item[kept]
-    return histories
+
+    starts: Array
+    items: Array
+
+    @staticmethod
+    def of(positives: EncodedInteractions, n_users: int, length: int | None) -> "Histories":
+        """The last `length` items of each user, or all; `positives` must be ordered by user, then time."""
+        counts = np.bincount(positives.user, minlength=n_users)
+        kept = counts if length is None else np.minimum(counts, length)
+        from_end = np.cumsum(counts)[positives.user] - np.arange(len(positives)) - 1
+        starts = np.concatenate([[0], np.cumsum(kept)])
+        return Histories(starts, positives.item[from_end < kept[positives.user]])
+
+    def __getitem__(self, user: Array) -> Array:
+        """Histories of users `[B]`: `[B, T]` int32, padded with 0 at the end; T is that of the longest, at least 1."""
+        lengths = self.starts[user + 1] - self.starts[user]
+        place = np.arange(max(1, lengths.max(initial=0)))
+        held = place < lengths[:, None]
+        padded = np.zeros(held.shape, dtype=np.int32)
+        padded[held] = self.items[(self.starts[user][:, None] + place)[held]]
+        return padded
 
 
 def _entity_inputs(table: EntityTable, known: Array, index: Array) -> dict[str, Array]:
@@ -198,7 +225,10 @@ class StepData:
         self._users, self._items = positives.user, positives.item
         self.user, self.item, self.group = (_variable(positives.user) for _ in range(3))
         self.uses_history = uses_history
-        self.histories = tf.constant(data.histories if uses_history else data.histories[:, :0])
+        everyone = np.arange(len(data.users))
+        self.histories = tf.constant(
+            data.histories[everyone] if uses_history else np.zeros((len(everyone), 0), np.int32)
+        )
         self.user_columns = _constants(data.users.columns)
         self.item_columns = _constants(data.items.columns)
         self._place_negatives(data, config)

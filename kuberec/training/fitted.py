@@ -64,19 +64,18 @@ class FittedModel:
         vectors = _in_batches(lambda part: self.network.encode_items(self.data.item_inputs(part)), index)
         known = vectors[self.data.item_known]
         blank = np.zeros_like(known[0]) if self.network.is_dot_product else known.mean(axis=0)
-        blank[-1] = known[:, -1].min()
+        blank[-1] = self.network.unknown_bias(known)
         vectors[~self.described] = blank
         if self.network.scores_log_odds:
             vectors[:, -1] += self.data.trend
         return np.concatenate([vectors, self.data.popularity[:, None]], axis=1)
 
-    @cached_property
-    def user_vectors(self) -> Array:
-        """`[n_users + 1, dimension]` float32; users without a vector of their own hold the popularity vector."""
-        index = np.arange(len(self.data.users), dtype=np.int32)
-        vectors = _in_batches(lambda part: self.network.encode_users(self.data.user_inputs(part)), index)
+    def user_vectors(self, user: Array) -> Array:
+        """Vectors of users `[B]`: `[B, dimension]` float32; who has none of their own gets the popularity vector."""
+        vectors = _in_batches(lambda part: self.network.encode_users(self.data.user_inputs(part)), user)
         vectors = np.concatenate([vectors, np.zeros_like(vectors[:, :1])], axis=1)
-        vectors[~self.personal] = np.eye(vectors.shape[1], dtype=np.float32)[-1]
+        impersonal = ~self.personal[user]
+        vectors[impersonal, :-1], vectors[impersonal, -1] = 0, 1
         return vectors
 
     @cached_property
@@ -107,7 +106,7 @@ class FittedModel:
         A session of n items counts n / (n + session_weight) against the user's own vector, and wholly where the user
         has none; an empty session changes nothing.
         """
-        base = self.user_vectors[user]
+        base = self.user_vectors(user)
         count = (histories != UNKNOWN_INDEX).sum(axis=1)
         share = np.where(self.personal[user], count / (count + self.config.session_weight), count > 0)
         if self.session_map is None:
@@ -149,27 +148,35 @@ class FittedModel:
         return np.concatenate([items for items, _ in parts]), np.concatenate([scores for _, scores in parts])
 
     def similar_items(self, item_ids: Sequence[str], k: int) -> Recommendations:
-        """The k items nearest to each item by the cosine of their vectors, biases and popularity left out.
+        """The k items nearest to each item: by the cosine of their vectors, biases and popularity left out, or by their
+        scores after a history of the item alone, as the network has it.
 
         An unknown item, or one without a vector of its own, gets an empty list: padding and minus infinity.
         """
         item = self.data.items.indices(item_ids)
-        directions = self.item_directions
-        scores = directions[item] @ directions.T
+        scores = self._similarities(item)
         scores[np.arange(len(item)), item] = EXCLUDED
-        scores[~directions[item].any(axis=1)] = EXCLUDED
+        scores[self.item_scales[item] == 0] = EXCLUDED
         return self._named(*_best(scores, k))
 
+    def _similarities(self, item: Array) -> Array:
+        """`[B, n_items + 1]` of items `[B]`."""
+        if self.network.similar_by_history:
+            nobody = np.full_like(item, UNKNOWN_INDEX)
+            return self._scores(self.session_vectors(nobody, item[:, None]), self.item_vectors)
+        vectors, scales = self.item_vectors[:, :-2], self.item_scales
+        return np.asarray((vectors[item] * scales[item, None]) @ vectors.T * scales)
+
     @cached_property
-    def item_directions(self) -> Array:
-        """Item vectors without bias and popularity, of length 1; zeros where an item has none."""
-        vectors: Array = self.item_vectors[:, :-2] * self.described[:, None]
-        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+    def item_scales(self) -> Array:
+        """1 / length of each item's vector without bias and popularity, `[n_items + 1]` float32; 0 where none."""
+        lengths: Array = np.linalg.norm(self.item_vectors[:, :-2], axis=1)
+        scales = np.zeros_like(lengths)
+        return np.divide(1, lengths, out=scales, where=self.described & (lengths > 0))
 
     def score(self, user_ids: Sequence[str], item_ids: Sequence[Sequence[str]]) -> Array:
         """Scores `[B, N]` of items for users, by raw ids; unknown items get row 0's score."""
-        users = self.user_vectors[self.data.users.indices(user_ids)][:, None, :]
+        users = self.user_vectors(self.data.users.indices(user_ids))[:, None, :]
         items = self.item_vectors[self.data.items.indices(item_ids)]
         if self.network.is_dot_product:
             return np.asarray(np.einsum("bod,bnd->bn", users, items), dtype=np.float32)
@@ -177,9 +184,9 @@ class FittedModel:
         return np.asarray(known + users[..., -1] * items[..., -1])
 
     def _rank(self, user: Array, k: int, histories: Array | None, start: int) -> tuple[Array, Array]:
-        vectors = self.user_vectors[user]
-        session = None
-        if histories is not None:
+        if histories is None:
+            vectors, session = self.user_vectors(user), None
+        else:
             session = histories[start : start + len(user)]
             vectors = self.session_vectors(user, session)
         parts = [self._best_of(vectors, user, session, first, k) for first in range(1, len(self.item_vectors), ITEMS)]

@@ -29,6 +29,12 @@ class RetrievalNetwork(keras.Model, ABC):
     """Whether the user tower reads `history`; then a session is a user with that history."""
     scores_log_odds = True
     """Whether a score is a logarithm of odds, to which a change of the item's prior can be added."""
+    stores_users = True
+    """Whether an export stores the user vectors; else they are as long as the catalogue, and each is made of the user's
+    history when asked."""
+    similar_by_history = False
+    """Whether what is similar to an item is what a history of it alone scores high; else what has a vector of the least
+    angle to its own."""
     is_dot_product = True
     """Whether `interact` is the dot product; then the whole catalogue is scored by one matrix product."""
 
@@ -42,6 +48,15 @@ class RetrievalNetwork(keras.Model, ABC):
     @abstractmethod
     def encode_items(self, inputs: Inputs, training: bool = False) -> Tensor:
         """Item vectors `[B, dimension]` float32, the last entry the item's bias."""
+
+    @property
+    def user_variables(self) -> list[Any]:
+        """The variables that an export needs to encode users."""
+        return list(self.variables)
+
+    def unknown_bias(self, known: Tensor) -> Tensor:
+        """The bias of an item without positives, from the vectors `[M, dimension]` of those with: their least bias."""
+        return keras.ops.min(known[:, -1])
 
     def interact(self, users: Tensor, items: Tensor) -> Tensor:
         """Scores `[...]` of user and item vectors `[..., dimension]` that broadcast against each other."""
@@ -67,11 +82,15 @@ class ClosedForm(ABC):
     """What a network adds whose weights are solved for and not trained."""
 
     @abstractmethod
-    def solve(self, data: "TrainingData", candidate: Mapping[str, Any], seed: int) -> None:
+    def statistics(self, data: "TrainingData") -> Any:
+        """What of the data every candidate is solved from; made once."""
+
+    @abstractmethod
+    def solve(self, statistics: Any, candidate: Mapping[str, Any], seed: int) -> None:
         """Set the weights.
 
         Args:
-            data: What to learn from.
+            statistics: What `statistics` made of the data.
             candidate: One of the configuration's `candidates`.
             seed: Of everything random.
         """

@@ -1,6 +1,7 @@
 """The loop of the families that are solved for: each pass is one candidate's solution."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import tensorflow as tf
@@ -28,7 +29,17 @@ class SolvingLoop:
         """Everything that a checkpoint must hold."""
         return [variable.value for variable in self.network.variables]
 
+    @cached_property
+    def statistics(self) -> Any:
+        """What all candidates are solved from."""
+        return self.network.statistics(self.data)
+
     def run_epoch(self, epoch: int) -> dict[str, float]:
-        """Solve for the candidate of that number; there is nothing to record."""
-        self.network.solve(self.data, self.candidates[epoch], self.seed)
-        return {}
+        """Solve for the candidate of that number.
+
+        Returns:
+            The candidate's hyperparameters.
+        """
+        candidate = self.candidates[epoch]
+        self.network.solve(self.statistics, candidate, self.seed)
+        return dict(candidate)

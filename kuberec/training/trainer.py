@@ -155,7 +155,7 @@ def _bind(name: str, config: FamilyConfig, network: Any, data: TrainingData) -> 
     if network.uses_history:
         return model
     known = np.flatnonzero(data.user_known)
-    session_map = SessionMap.fit(model.user_vectors[known, :-1], model.item_vectors[:, :-1], data.histories[known])
+    session_map = SessionMap.fit(model.user_vectors(known)[:, :-1], model.item_vectors[:, :-1], data.histories[known])
     return FittedModel(name, config, network, data, session_map)
 
 

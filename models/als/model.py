@@ -1,10 +1,9 @@
 """Alternating least squares on implicit feedback (Hu, Koren & Volinsky 2008), solved by the library `implicit`."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
-import numpy as np
 from implicit.cpu.als import AlternatingLeastSquares
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
@@ -14,6 +13,9 @@ from kuberec.training.layers import embedding, with_bias, with_one
 from kuberec.training.network import ClosedForm, Inputs, RetrievalNetwork, Tensor
 
 from .config import ALSConfig
+
+if TYPE_CHECKING:  # the networks run without TensorFlow
+    from kuberec.training.data import TrainingData
 
 
 class ALSNetwork(RetrievalNetwork, ClosedForm):
@@ -36,17 +38,16 @@ class ALSNetwork(RetrievalNetwork, ClosedForm):
         vectors = self.item_embedding(inputs["index"])
         return with_bias(vectors, keras.ops.zeros_like(vectors[:, :1]))
 
-    def solve(self, data: Any, candidate: Mapping[str, Any], seed: int) -> None:
+    def statistics(self, data: "TrainingData") -> csr_matrix:
+        """Who took what."""
+        return data.positive_matrix
+
+    def solve(self, statistics: csr_matrix, candidate: Mapping[str, Any], seed: int) -> None:
         """Alternate; the unknown user and item, who have no positive, end at zeros."""
-        positives = data.positives
-        ones = np.ones(len(positives), np.float32)
-        matrix = csr_matrix((ones, (positives.user, positives.item)), shape=(len(data.users), len(data.items)))
-        matrix.sum_duplicates()
-        matrix.data[:] = 1
         settings = {"factors": self.config.embedding_size, "iterations": self.config.iterations, **candidate}
         # One BLAS thread: implicit brings its own threads, and sums do not depend on the number of cores.
         with threadpool_limits(1, "blas"):
             model = AlternatingLeastSquares(**settings, random_state=seed, num_threads=0)
-            model.fit(matrix, show_progress=False)
+            model.fit(statistics, show_progress=False)
         self.user_embedding.embeddings.assign(model.user_factors)
         self.item_embedding.embeddings.assign(model.item_factors)

@@ -19,7 +19,7 @@ def component(step: str) -> Any:
     return getattr(importlib.import_module(f"components.{step}.component"), step)
 
 
-def test_the_data_steps_run_one_after_another(tmp_path: Path) -> None:
+def test_the_data_steps_and_the_training_run_one_after_another(tmp_path: Path) -> None:
     source = str(write_dataset(tmp_path / "data", users=30))
     outputs = {
         name: dsl.Dataset(name=name, uri=str(tmp_path / name)) for name in ("dataset", "rows", "parts", "numbers")
@@ -47,6 +47,20 @@ def test_the_data_steps_run_one_after_another(tmp_path: Path) -> None:
     assert Path(page.path).read_bytes() == (Path(outputs["rows"].path) / "report.html").read_bytes()
     for output in outputs.values():
         assert output.metadata["content_hash"] == read_manifest(output.path).content_hash
+
+    model = dsl.Model(name="model", uri=str(tmp_path / "model"))
+    # A family without epochs takes no notice of those that the pipeline was given for the others.
+    component("train").python_func(
+        features=outputs["numbers"],
+        family="ease",
+        epochs=5.0,
+        seed=3.0,
+        k=10.0,
+        checkpoints="",
+        accelerators=0,
+        model=model,
+    )
+    assert model.metadata == {"family": "ease", "content_hash": read_manifest(model.path).content_hash}
 
 
 @pytest.mark.parametrize("step", STEPS)

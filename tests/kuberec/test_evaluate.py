@@ -13,10 +13,12 @@ from kuberec.artifacts import read_manifest, verify_artifact
 from kuberec.baselines import fit_baseline
 from kuberec.errors import ArtifactError, ConfigError, DataError
 from kuberec.evaluate import evaluate, read_truth
+from kuberec.evaluation.contenders import read_models
 from kuberec.features import load_features
 from kuberec.featurize import featurize
+from kuberec.gate import quality_checks
 from kuberec.split import split
-from kuberec.train import load_model
+from kuberec.train import load_model, train
 from tests.kuberec.builders import DAY, Row, make_features, taste_rows, write_validated
 from tests.kuberec.conftest import Run
 
@@ -35,7 +37,7 @@ def test_figures_agree_with_rectools_on_the_same_lists(run: Run) -> None:
     found = metrics_of(run.evaluation)["recommenders"]
     recommenders = {
         "matrix_factorization_2": load_model(run.model, features),
-        "item_knn": fit_baseline("item_knn", features),
+        "baseline:item_knn": fit_baseline("item_knn", features),
     }
     for name, recommender in recommenders.items():
         answer = recommender.recommend(users, 10).item_ids
@@ -63,6 +65,33 @@ def test_the_candidate_is_chosen_on_the_validation_part(run: Run) -> None:
     assert manifest.facts["candidate"] == "matrix_factorization_2"
     assert manifest.facts["candidate_folder"] == str(run.model)
     assert manifest.parents["matrix_factorization_2"] == read_manifest(run.model).content_hash
+
+
+def test_a_model_named_like_a_baseline_is_judged_beside_it(run: Run, tmp_path: Path) -> None:
+    train(run.features, tmp_path / "ease", family="ease", overrides={"regularizations": [1e9]})
+    out = tmp_path / "out"
+    evaluate([tmp_path / "ease"], run.split, run.features, out, baselines=["ease", "popularity"], resamples=20)
+    found = metrics_of(out)
+    roles = {name: each["role"] for name, each in found["recommenders"].items()}
+    assert roles == {"ease": "model", "baseline:ease": "baseline", "baseline:popularity": "baseline"}
+    assert set(found["differences"]) == {"baseline:ease", "baseline:popularity"}
+    means = {name: each["slices"][ALL]["ndcg@10"]["mean"] for name, each in found["recommenders"].items()}
+    lead = found["differences"]["baseline:ease"][ALL]["ndcg@10"]["mean"]
+    assert lead == pytest.approx(means["ease"] - means["baseline:ease"], abs=2e-6)
+    assert lead != 0  # so strong a regularization leaves hardly more than popularity
+    assert set(pq.read_table(out / "per_user.parquet")["recommender"].to_pylist()) == set(roles)
+    reasons = [check.reason for check in quality_checks(found, "ndcg@10", 0.0)]
+    assert any("against baseline:popularity" in reason for reason in reasons)
+
+
+def test_no_two_models_have_one_name(tmp_path: Path) -> None:
+    families = ["als", "als", "als_2", "als", "champion", "split", "als2"]
+    for number, family in enumerate(families):
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / "model.json").write_text(json.dumps({"family": family}))
+        (tmp_path / str(number) / "validation.json").write_text(json.dumps({"ndcg@10": 0.5}))
+    models = read_models([tmp_path / str(number) for number in range(len(families))])
+    assert [model.name for model in models] == ["als", "als_2", "als_2_2", "als_3", "champion_2", "split_2", "als2"]
 
 
 def test_every_interval_holds_its_mean_and_the_leads_are_differences(run: Run) -> None:
@@ -98,7 +127,7 @@ def test_the_lists_have_no_faults(run: Run) -> None:
 
 
 def test_the_best_baseline_is_named_by_metric(run: Run) -> None:
-    assert metrics_of(run.evaluation)["best_baseline"]["ndcg@10"] == "item_knn"
+    assert metrics_of(run.evaluation)["best_baseline"]["ndcg@10"] == "baseline:item_knn"
 
 
 def test_the_facts_are_flat_numbers(run: Run) -> None:
@@ -106,7 +135,9 @@ def test_the_facts_are_flat_numbers(run: Run) -> None:
     assert all(isinstance(value, float) for value in flat.values())
     found = metrics_of(run.evaluation)
     assert flat["ndcg@10"] == found["recommenders"][found["candidate"]]["slices"][ALL]["ndcg@10"]["mean"]
-    assert flat["ndcg@10_over_popularity"] == found["differences"]["popularity"][ALL]["ndcg@10"]["mean"]
+    assert (
+        flat["ndcg@10_over_baseline:popularity"] == found["differences"]["baseline:popularity"][ALL]["ndcg@10"]["mean"]
+    )
 
 
 def test_the_same_inputs_give_the_same_bytes(run: Run, tmp_path: Path) -> None:
@@ -219,4 +250,4 @@ def test_a_test_part_without_positives_is_refused(tmp_path: Path) -> None:
 def test_an_evaluation_replaces_an_earlier_one(run: Run, tmp_path: Path) -> None:
     shutil.copytree(run.evaluation, tmp_path / "out")
     evaluate([run.model], run.split, run.features, tmp_path / "out", baselines=["popularity"], resamples=20)
-    assert set(metrics_of(tmp_path / "out")["recommenders"]) == {"matrix_factorization", "popularity"}
+    assert set(metrics_of(tmp_path / "out")["recommenders"]) == {"matrix_factorization", "baseline:popularity"}

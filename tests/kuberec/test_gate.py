@@ -56,7 +56,7 @@ def test_a_candidate_that_is_level_with_the_best_baseline_passes(run: Run, tmp_p
     assert verdict.passed
     reasons = {check.name: check.reason for check in verdict.checks}
     assert "better (+0." in reasons["better than popularity"]
-    assert "against item_knn" in reasons["holds against the best baseline"]
+    assert "against baseline:item_knn" in reasons["holds against the best baseline"]
     assert reasons["holds against the champion"] == "no champion was named"
 
 
@@ -219,7 +219,8 @@ def test_the_gate_does_not_import_tensorflow(run: Run, tmp_path: Path) -> None:
 
 
 def figures(leads: Leads, users: int = 100) -> dict[str, Any]:
-    """Figures of a candidate at 0.5 that leads the others by (low, high)."""
+    """Figures of a candidate at 0.5 that leads the champion and baselines by (low, high)."""
+    leads = {name if name == "champion" else f"baseline:{name}": lead for name, lead in leads.items()}
     differences, recommenders = {}, {"own": {"slices": {"all": {"ndcg@10": {"mean": 0.5}}}}}
     for name, (low, high) in leads.items():
         mean = (low + high) / 2
@@ -279,8 +280,8 @@ def test_without_a_baseline_nothing_passes() -> None:
 def test_the_reason_gives_the_figures() -> None:
     checks = quality_checks(figures({"popularity": AHEAD, "ease": BEHIND}), "ndcg@10", 0.0)
     assert checks[2].reason == (
-        "own 0.5000 against ease 0.5300: the candidate is worse (-0.0300 ndcg@10, interval -0.0500 to -0.0100); "
-        "the gate asks for a low end above 0, which does not hold"
+        "own 0.5000 against baseline:ease 0.5300: the candidate is worse (-0.0300 ndcg@10, interval -0.0500 to "
+        "-0.0100); the gate asks for a low end above 0, which does not hold"
     )
 
 

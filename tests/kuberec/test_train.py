@@ -9,7 +9,7 @@ import pytest
 from kuberec.artifacts import read_manifest, verify_artifact
 from kuberec.errors import ArtifactError, ConfigError, ModelError
 from kuberec.features import load_features
-from kuberec.train import HISTORY_FILE, VALIDATION_FILE, load_model, train
+from kuberec.train import HISTORY_FILE, MODEL_FILE, VALIDATION_FILE, load_model, train
 from tests.contracts import FAST, Data, tastes
 from tests.kuberec.conftest import Run
 
@@ -63,3 +63,17 @@ def test_failed_training_leaves_nothing(run: Run, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="loss became"):
         train(run.features, tmp_path / "model", family="triplet", overrides={"temperature": 1e-38, "epochs": 1})
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("family", "epochs"), [("matrix_factorization", 2), ("ease", None)])
+def test_the_number_of_epochs_is_that_of_the_families_that_have_any(
+    run: Run, tmp_path: Path, family: str, epochs: int | None
+) -> None:
+    train(run.features, tmp_path / "model", family=family, epochs=2)
+    stored = json.loads((tmp_path / "model" / MODEL_FILE).read_text())
+    assert stored["hyperparameters"].get("epochs") == epochs
+
+
+def test_epochs_as_a_hyperparameter_of_a_family_without_any_are_refused(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"epochs.*The hyperparameters are .*regularizations"):
+        train(run.features, tmp_path / "model", family="ease", overrides={"epochs": 2})

@@ -33,11 +33,13 @@ def metrics(**leads: float) -> dict[str, Any]:
         "bootstrap": {"confidence": 0.95, "resamples": 1000, "seed": 0},
         "recommenders": {
             "triplet": recommender("model", 0.5),
-            **{name: recommender("baseline", 0.5 - lead) for name, lead in leads.items()},
+            **{f"baseline:{name}": recommender("baseline", 0.5 - lead) for name, lead in leads.items()},
         },
         "candidate": "triplet",
         "best_baseline": {},
-        "differences": {name: {"all": {metric: interval(lead) for metric in NAMES}} for name, lead in leads.items()},
+        "differences": {
+            f"baseline:{name}": {"all": {metric: interval(lead) for metric in NAMES}} for name, lead in leads.items()
+        },
         "validation": {"triplet": {"ndcg@10": 0.4321}},
     }
 
@@ -53,15 +55,25 @@ def test_a_lead_is_called_by_its_interval() -> None:
 
 def test_the_findings_name_the_winner_even_when_it_is_a_baseline() -> None:
     sentences = findings(metrics(ease=-0.1, popularity=0.2))
-    assert "Highest ndcg@3 on the test part: ease, 0.6000 (0.5800–0.6200). The candidate reaches 0.5000" in sentences[2]
-    assert sentences[3].startswith("Against ease: the candidate is worse (-0.1000")
-    assert sentences[4].startswith("Against popularity: the candidate is better (+0.2000")
+    assert (
+        "Highest ndcg@3 on the test part: baseline:ease, 0.6000 (0.5800–0.6200). The candidate reaches 0.5000"
+        in sentences[2]
+    )
+    assert sentences[3].startswith("Against baseline:ease: the candidate is worse (-0.1000")
+    assert sentences[4].startswith("Against baseline:popularity: the candidate is better (+0.2000")
 
 
 def test_the_table_is_ordered_by_the_main_metric() -> None:
     rows = [line for line in markdown_report(metrics(ease=-0.1, popularity=0.2)).splitlines() if line.startswith("| ")]
     assert [row.split(" | ")[0] for row in rows] == ["| recommender", "| ease", "| **triplet**", "| popularity"]
     assert rows[2].split(" | ")[1:3] == ["candidate", "0.5000 (0.4800–0.5200)"]
+
+
+def test_a_model_and_a_baseline_of_one_name_are_told_apart_by_their_roles() -> None:
+    found = metrics(triplet=0.2)
+    rows = [line.split(" | ")[:2] for line in markdown_report(found).splitlines() if line.startswith("| ")]
+    assert rows[1:] == [["| **triplet**", "candidate"], ["| triplet", "baseline"]]
+    assert findings(found)[3].startswith("Against baseline:triplet: the candidate is better (+0.2000")
 
 
 def test_the_page_is_self_contained_and_escapes_names() -> None:

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from kuberec.training.config import FamilyConfig, GradientConfig
-from kuberec.training.data import Array, Groups, Step, StepData, TrainingData, recent_items
+from kuberec.training.data import Array, Groups, Step, StepData, TrainingData
 from tests.kuberec.builders import Row, make_features
 
 ROWS = [
@@ -24,12 +24,22 @@ def _data(**settings: object) -> TrainingData:
 
 
 def test_histories_are_the_last_positives_oldest_first() -> None:
-    assert _data(history_length=2).histories.tolist() == [[0, 0], [2, 4], [1, 0], [0, 0]]
+    assert _data(history_length=2).histories[np.arange(4)].tolist() == [[0, 0], [2, 4], [1, 0], [0, 0]]
 
 
-def test_recent_items_keeps_all_of_a_short_history() -> None:
-    data = _data()
-    assert recent_items(data.positives, 4, 5)[1].tolist() == [1, 2, 4, 0, 0]
+@pytest.mark.parametrize("length", [5, None])
+def test_a_short_history_is_kept_whole_and_is_as_wide_as_the_longest_asked_for(length: int | None) -> None:
+    histories = _data(history_length=length).histories
+    assert histories[np.array([2, 1])].tolist() == [[1, 0, 0], [1, 2, 4]]
+    assert histories[np.array([2])].tolist() == [[1]]
+    assert histories[np.array([0, 3])].tolist() == [[0], [0]]
+    assert histories[np.array([], np.int64)].shape == (0, 1)
+
+
+def test_the_matrix_of_positives_counts_a_pair_once() -> None:
+    features = make_features([*ROWS, ("a", "i1", 5.0, 70)], repeat_consumption=True)
+    matrix = TrainingData.of(features, features.train, FamilyConfig()).positive_matrix
+    assert matrix.toarray().tolist() == [[0] * 5, [0, 1, 1, 0, 1], [0, 1, 0, 0, 0], [0] * 5]
 
 
 def test_counts_and_known_ids_are_those_of_positives() -> None:
