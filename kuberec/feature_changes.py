@@ -5,7 +5,7 @@ from pathlib import Path
 
 from kuberec.artifacts import verify_artifact
 from kuberec.errors import ArtifactError
-from kuberec.features import FEATURES_FILE, FeatureInfo, Features, read_infos
+from kuberec.features import FeatureInfo, Features, read_infos
 from kuberec.schema import ITEMS, USERS, FeatureType
 
 Infos = Mapping[str, FeatureInfo]

@@ -94,7 +94,7 @@ class EntityTable:
 
     @cached_property
     def described(self) -> Array:
-        """`[n + 1]` bool; whose features say anything: a code, or a number other than the mean. The unknown's do not."""
+        """`[n + 1]` bool; whose features say anything: a code, or a number other than the mean; never the unknown's."""
         described = np.zeros(len(self), dtype=bool)
         for column in self.columns.values():
             described |= (column != 0).reshape(len(self), -1).any(axis=1)

@@ -93,7 +93,7 @@ def parse_parameters(strategy: str, validation_share: float, test_share: float, 
     """Check the settings of a split.
 
     Raises:
-        ConfigError: The strategy is unknown, the seed out of range, or the shares do not leave something for every part.
+        ConfigError: The strategy or the seed is none, or the shares do not leave something for every part.
     """
     check_seed(seed)
     if strategy not in list(Strategy):
