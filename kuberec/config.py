@@ -37,7 +37,8 @@ class RunConfig(BaseModel):
     seed: Annotated[int, Field(ge=0, lt=LIMIT)] = 0
     """Seed of everything random."""
     epochs: Annotated[int, Field(ge=1)] | None = None
-    """Greatest number of training epochs; null for each family's own default."""
+    """Greatest number of training epochs; null for each family's own default. Families that are solved for, such as
+    `als`, have none."""
     k: Annotated[int, Field(ge=1, le=1000)] = 10
     """Length of the ranked lists that are judged."""
     metric: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*@[1-9][0-9]*$")] = "ndcg@10"

@@ -21,7 +21,7 @@ def train(
     Args:
         features: What `featurize` wrote.
         family: Folder name under models/.
-        epochs: Greatest number of epochs; 0 for the family's own default.
+        epochs: Greatest number of epochs; 0 for the family's own default. Families that are solved for have none.
         seed: Seed of everything random.
         k: Length of the ranked lists that decide when to stop.
         checkpoints: Folder that outlives the step; empty to train without checkpoints.
@@ -33,9 +33,10 @@ def train(
     from pathlib import Path
 
     from kuberec.train import train
+    from kuberec.training.families import load_family
 
     print(f"{family}: {accelerators} accelerators")
-    overrides = {"epochs": int(epochs)} if epochs else {}
+    overrides = {"epochs": int(epochs)} if epochs and "epochs" in load_family(family).config.model_fields else {}
     folder = Path(checkpoints) if checkpoints else None
     manifest = train(
         features.path, model.path, family=family, overrides=overrides, seed=int(seed), checkpoints=folder, k=int(k)
