@@ -344,9 +344,7 @@ def test_embeddings_are_vectors_of_finite_numbers_and_others_are_missing_and_cou
         ("|", ["[1, NaN]", "[1, null]", "[Infinity, 2]", "[1, 1e39]"], False),
     ],
 )
-def test_embeddings_in_the_common_written_forms(
-    tmp_path: Path, separator: str, written: list[str], read: bool
-) -> None:
+def test_embeddings_in_the_common_written_forms(tmp_path: Path, separator: str, written: list[str], read: bool) -> None:
     (tmp_path / "events.csv").write_text(HEADER + GOOD)
     rows = [{"item_id": f"i{number}", "image": text} for number, text in enumerate(written)]
     (tmp_path / "items.jsonl").write_text("\n".join(map(json.dumps, rows)))
