@@ -1,5 +1,6 @@
 """Seeds that a library would refuse, or take for another one, are refused by the step."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,12 @@ FAST = {"epochs": 1, "embedding_size": 4, "batch_size": 64}
 
 @pytest.mark.parametrize("seed", BAD)
 def test_every_step_refuses_what_is_no_seed(run: Run, tmp_path: Path, seed: Any) -> None:
-    for ask in (
+    steps: list[Callable[[], Any]] = [
         lambda: split(run.split, tmp_path / "out", seed=seed),
         lambda: train(run.features, tmp_path / "out", family="als", seed=seed),
         lambda: evaluate([run.model], run.split, run.features, tmp_path / "out", seed=seed),
-    ):
+    ]
+    for ask in steps:
         with pytest.raises(ConfigError, match=f"seed must be a whole number from 0 to {LIMIT - 1}, got {seed!r}"):
             ask()
     assert list(tmp_path.iterdir()) == []

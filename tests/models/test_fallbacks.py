@@ -3,7 +3,6 @@
 `tests/contracts.py` asks every family about cold users, cold items and sessions where there are features.
 """
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -129,5 +128,5 @@ def test_empty_and_uneven_lists_to_score(folder: Path, run: Run) -> None:
     assert scores[1, 1] == model.score(["x"], [["nothing"]])[0, 0]
     with pytest.raises(ModelError, match="item_ids: one list of item ids for each of the 2 users was expected, got 1"):
         model.score(["u001", "x"], [["i001"]])
-    with pytest.raises(ModelError, match="histories: .* 1 users was expected, got the text 'i001'"):
+    with pytest.raises(ModelError, match=r"histories: .* 1 users was expected, got the text 'i001'"):
         model.recommend(["u001"], 3, ["i001"])
