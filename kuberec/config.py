@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from kuberec.errors import ConfigError, SourceError
+from kuberec.seeds import LIMIT
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 NONE_WORDS = ("null", "none", "~")
@@ -33,7 +34,7 @@ class RunConfig(BaseModel):
     """Share of the interactions that judge it."""
     families: Annotated[list[str], Field(min_length=1)] = ["matrix_factorization", "triplet"]
     """Model families to train; the best on validation becomes the candidate."""
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    seed: Annotated[int, Field(ge=0, lt=LIMIT)] = 0
     """Seed of everything random."""
     epochs: Annotated[int, Field(ge=1)] | None = None
     """Greatest number of training epochs of the families that have any; null for each family's own default."""

@@ -26,8 +26,10 @@ from kuberec.evaluation.judge import Judged, figures, is_observed, judge
 from kuberec.evaluation.metrics import RANKING_METRICS, Truth
 from kuberec.evaluation.report import html_report, markdown_report
 from kuberec.evaluation.slices import ALL, Slice, slices
+from kuberec.feature_changes import require_same_features
 from kuberec.features import Features, load_features
 from kuberec.schema import ITEM, LABEL, TEST, USER
+from kuberec.seeds import check_seed
 
 METRICS_FILE = "metrics.json"
 PER_USER_FILE = "per_user.parquet"
@@ -70,12 +72,13 @@ def evaluate(
         DataError: No test user has a positive.
         ArtifactError: The features are not of this split, or a model not of these features.
     """
+    check_seed(seed)
     _check_arguments(models, baselines, k, resamples)
     loaded = load_features(features)
-    _check_parent(features, read_manifest(split).content_hash, f"the split {split}")
+    _check_features(features, split)
     trained = read_models(models)
     for model in trained:
-        _check_parent(model.folder, loaded.content_hash, f"the features {features}")
+        require_same_features(model.folder, loaded)
     candidate = max(trained, key=lambda model: model.value)
     truth = read_truth(split, loaded)
     parts = slices(truth, loaded)
@@ -145,9 +148,11 @@ def _check_arguments(models: Sequence[Path | str], baselines: Sequence[str], k: 
             raise ConfigError(f"{name} must be at least 1, got {value}.")
 
 
-def _check_parent(folder: Path | str, parent: str, what: str) -> None:
-    if parent not in read_manifest(folder).parents.values():
-        raise ArtifactError(f"{folder} was not made from {what}. Name the folders of one run, or run its step again.")
+def _check_features(features: Path | str, split: Path | str) -> None:
+    if read_manifest(split).content_hash not in read_manifest(features).parents.values():
+        raise ArtifactError(
+            f"{features} was not made from the split {split}. Name the folders of one run, or run `featurize` again."
+        )
 
 
 def _shown(field: Any, size: int) -> Any:

@@ -23,7 +23,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kuberec.artifacts import read_manifest
+from kuberec.artifacts import read_manifest, verify_artifact
 from kuberec.dataset import DATASET_FILE, DatasetSpec, load_dataset_spec
 from kuberec.errors import ArtifactError
 from kuberec.schema import (
@@ -93,6 +93,14 @@ class EntityTable:
         return len(self.ids)
 
     @cached_property
+    def described(self) -> Array:
+        """`[n + 1]` bool; whose features say anything: a code, or a number other than the mean; never the unknown's."""
+        described = np.zeros(len(self), dtype=bool)
+        for column in self.columns.values():
+            described |= (column != 0).reshape(len(self), -1).any(axis=1)
+        return described
+
+    @cached_property
     def index(self) -> dict[str, int]:
         """Raw id → index, without the unknown."""
         return {str(key): position for position, key in enumerate(self.ids) if position != UNKNOWN_INDEX}
@@ -160,6 +168,17 @@ def load_features(folder: Path | str) -> Features:
     """Read the output of `featurize`.
 
     Raises:
+        ArtifactError: The folder is no finished features artifact, or was changed after it was written.
+    """
+    features = read_features(folder)
+    verify_artifact(folder)
+    return features
+
+
+def read_features(folder: Path | str) -> Features:
+    """As `load_features`, of a folder that may have been changed.
+
+    Raises:
         ArtifactError: The folder is no finished features artifact, or a file of it cannot be read.
     """
     folder = Path(folder)
@@ -167,7 +186,7 @@ def load_features(folder: Path | str) -> Features:
     if manifest.kind != "features":
         raise ArtifactError(f"{folder} holds a {manifest.kind!r} artifact; the output of `featurize` was expected.")
     try:
-        infos = json.loads((folder / FEATURES_FILE).read_text(encoding="utf-8"))
+        infos = read_infos(folder)
         return Features(
             spec=load_dataset_spec(folder / DATASET_FILE),
             users=_read_entities(folder / f"{USERS}.parquet", USER, infos[USERS]),
@@ -180,14 +199,19 @@ def load_features(folder: Path | str) -> Features:
         raise ArtifactError(f"{folder} cannot be read ({error}). Run `featurize` again.") from error
 
 
-def _read_entities(path: Path, key: str, infos: Mapping[str, Mapping[str, Any]]) -> EntityTable:
+def read_infos(folder: Path) -> dict[str, dict[str, FeatureInfo]]:
+    """What each feature is, by table and name, from the `features.json` of a folder."""
+    stored = json.loads((folder / FEATURES_FILE).read_text(encoding="utf-8"))
+    return {table: {name: _feature_info(info) for name, info in infos.items()} for table, infos in stored.items()}
+
+
+def _read_entities(path: Path, key: str, infos: Mapping[str, FeatureInfo]) -> EntityTable:
     table = pq.read_table(path)
-    parsed = {name: _feature_info(info) for name, info in infos.items()}
     return EntityTable(
         ids=np.asarray(table[key].to_pylist(), dtype=object),
         known=table[KNOWN].to_numpy(),
-        columns={name: _column(table[name], info) for name, info in parsed.items()},
-        infos=parsed,
+        columns={name: _column(table[name], info) for name, info in infos.items()},
+        infos=infos,
     )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import ibis
+import ibis.expr.datatypes as dt
 
 from kuberec.artifacts import Manifest, new_artifact, read_manifest, write_json
 from kuberec.dataset import DATASET_FILE, Entities, load_dataset_spec
@@ -33,6 +34,7 @@ from kuberec.schema import (
     USERS,
     VALIDATION,
     VALUE,
+    FeatureType,
 )
 from kuberec.tables import connect, materialize, read_parquet, unix_microseconds, write_parquet
 
@@ -51,7 +53,7 @@ def featurize(split: Path | str, output: Path | str) -> Manifest:
 
     Raises:
         ArtifactError: The input is no finished split.
-        DataError: A declared feature has no column, or an id stands twice in its table.
+        DataError: A declared feature has no column or one of another type, or an id stands twice in its table.
     """
     split = Path(split)
     kind = read_manifest(split).kind
@@ -119,12 +121,29 @@ def _raw_features(backend: Any, path: Path, key: str, declared: Entities | None)
             f"{path.name} has no column {', '.join(map(repr, lost))}, which dataset.yaml declares; it has "
             f"{', '.join(raw.columns)}. Correct the feature's `column` in dataset.yaml, or remove the feature."
         )
+    for name, feature in declared.features.items():
+        if not _holds(raw[name].type(), feature.type):
+            raise DataError(
+                f"{path.name}: dataset.yaml declares {name!r} as {feature.type.value}, and the column holds "
+                f"{raw[name].type()}. Correct the feature's type in dataset.yaml, and run `ingest` again."
+            )
     doubled = raw.group_by(key).having(raw.count() > 1).aggregate().order_by(key).limit(1).to_pyarrow()
     if len(doubled):
         raise DataError(
             f"{path.name} holds the {key} {doubled[key][0].as_py()!r} more than once. Run `validate` first."
         )
     return raw
+
+
+def _holds(stored: dt.DataType, kind: FeatureType) -> bool:
+    """Whether a column of that type can hold a feature's raw values."""
+    value = stored
+    if kind in (FeatureType.MULTI_CATEGORICAL, FeatureType.EMBEDDING):
+        if not isinstance(stored, dt.Array):
+            return False
+        value = stored.value_type
+    numbers = kind in (FeatureType.NUMERIC, FeatureType.EMBEDDING)
+    return bool(value.is_numeric() if numbers else value.is_string())
 
 
 def _indexed(columns: list[Any], key: str, index: str) -> Any:

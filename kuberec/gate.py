@@ -28,7 +28,7 @@ from kuberec.evaluation.contenders import baseline_name
 from kuberec.evaluation.judge import is_observed
 from kuberec.evaluation.report import lead_text
 from kuberec.evaluation.slices import ALL
-from kuberec.features import load_features
+from kuberec.features import read_features
 from kuberec.leakage import check_split
 from kuberec.schema import ITEM, LABEL, TEST, TRAIN, USER, VALIDATION
 
@@ -154,7 +154,7 @@ def _features_agree(split: Path, features: Path) -> list[Check]:
             f"{encoded_positives} positives in the features"
         )
         checks.append(Check(f"encoded {part}", counts[0] == counts[1], reason))
-    loaded = load_features(features)
+    loaded = read_features(features)
     if not loaded.spec.repeat_consumption:
         pairs = pq.read_table(split / f"{TEST}.parquet", columns=[USER, ITEM])
         users = loaded.users.indices(pairs[USER].to_pylist())

@@ -30,6 +30,8 @@ MOST_RANK = 4_000_000_000_000_000
 """The greatest rank of an interaction; stored as microseconds since 1970, it lies before 2100 as every time must."""
 
 BLANK = r"^[\s\p{Z}]*$"
+BRACKETED = r"^\s*\[([^\[\]]*)\]\s*$"
+"""A text in one pair of brackets, and what is in them."""
 
 
 @ibis.udf.scalar.builtin(signature=((dt.string, dt.string), dt.Timestamp(timezone="UTC")))
@@ -146,8 +148,19 @@ def _number(text: Any) -> Any:
 
 
 def _vector(text: Any, separator: str) -> Any:
-    """Finite numbers, else null."""
-    numbers = text.strip().split(separator).try_cast("array<float32>")
+    """Finite numbers, else null.
+
+    Around them may stand a pair of brackets; between them the separator, else commas, else blanks. Only one of these
+    counts: a decimal comma must not read as two numbers, nor two separators without a number between them as one.
+    """
+    inner = text.re_replace(BRACKETED, r"\1").strip()
+    at_separator, at_commas = inner.split(separator), inner.split(",")
+    if separator.isspace():
+        parts = inner.contains(",").ifelse(at_commas, at_separator)
+    else:
+        plain = inner.contains(",").ifelse(at_commas, inner.re_split(r"\s+"))
+        parts = inner.contains(separator).ifelse(at_separator, plain)
+    numbers = parts.try_cast("array<float32>")
     unusable = numbers.filter(lambda number: number.isnull() | number.isnan() | number.isinf())
     return (unusable.length() > 0).ifelse(None, numbers)
 

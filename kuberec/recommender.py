@@ -44,12 +44,14 @@ def top_k(scores: Array, k: int) -> tuple[Array, Array]:
 
     Args:
         scores: `[rows, columns]` float.
-        k: At least 1; cut to the number of columns.
+        k: Cut to the number of columns; below 1, nothing is asked for.
 
     Returns:
         Positions `[rows, k]` int64 and their scores `[rows, k]`, best first: TensorFlow's `top_k` order.
     """
-    k = min(k, scores.shape[1])
+    k = max(0, min(k, scores.shape[1]))
+    if not k:
+        return np.zeros((len(scores), 0), dtype=np.int64), scores[:, :0]
     negated = -scores
     kth = np.partition(negated, k - 1, axis=1)[:, k - 1 : k]
     # Only what reaches the kth best is sorted; written so that NaN stays in and sorts last.

@@ -10,6 +10,7 @@ import ibis
 from kuberec.dataset import ORDER_ONLY, DatasetSpec
 from kuberec.errors import ConfigError, DataError
 from kuberec.schema import EVENT, ITEM, LABEL, REASON, TIME, USER, VALUE
+from kuberec.seeds import check_seed
 from kuberec.tables import materialize, unix_microseconds
 
 ORDER = (TIME, USER, ITEM, EVENT, VALUE)
@@ -92,8 +93,9 @@ def parse_parameters(strategy: str, validation_share: float, test_share: float, 
     """Check the settings of a split.
 
     Raises:
-        ConfigError: The strategy is unknown, or the shares do not leave something for every part.
+        ConfigError: The strategy or the seed is none, or the shares do not leave something for every part.
     """
+    check_seed(seed)
     if strategy not in list(Strategy):
         raise ConfigError(f"strategy={strategy!r} is unknown; the strategies are {', '.join(Strategy)}.")
     for name, share in (("validation_share", validation_share), ("test_share", test_share)):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from kuberec.artifacts import Manifest, new_artifact, read_manifest, write_json
-from kuberec.errors import ArtifactError
-from kuberec.features import Features, load_features
+from kuberec.feature_changes import require_same_features
+from kuberec.features import FEATURES_FILE, Features, load_features
+from kuberec.seeds import check_seed
 
 MODEL_FILE = "model.json"
 VALIDATION_FILE = "validation.json"
@@ -37,7 +39,8 @@ def train(
 
     Args:
         features: The output of `featurize`.
-        output: Folder for the model: `model.json`, `weights.npz`, `validation.json`, `history.json`, `tensorboard/`.
+        output: Folder for the model: `model.json`, `weights.npz`, `validation.json`, `history.json`, `tensorboard/`,
+            and the `features.json` that says which columns it was trained on.
         family: Name of a folder in `models/`.
         overrides: Hyperparameters that differ from the family's defaults.
         epochs: Most passes over the positives, for a family that makes passes; one that is solved for makes none, and
@@ -48,13 +51,14 @@ def train(
 
     Raises:
         ModelError: No such family, or the loss became infinite or NaN.
-        ConfigError: A hyperparameter is unknown, mistyped or out of range.
+        ConfigError: A hyperparameter is unknown, mistyped or out of range, or the seed is.
         DataError: No positive to learn from.
     """
     from kuberec.training.config import GradientConfig, TrainingRun, parse_config
     from kuberec.training.families import load_family
     from kuberec.training.trainer import fit
 
+    check_seed(seed)
     chosen = load_family(family)
     limit = {} if epochs is None or not issubclass(chosen.config, GradientConfig) else {"epochs": epochs}
     config = parse_config(chosen.config, {**(overrides or {}), **limit})
@@ -65,6 +69,7 @@ def train(
         training = fit(chosen, config, loaded, run)
         weights = {str(n): variable.numpy() for n, variable in enumerate(training.model.network.variables)}
         np.savez(folder / WEIGHTS_FILE, **weights)
+        shutil.copyfile(Path(features) / FEATURES_FILE, folder / FEATURES_FILE)
         write_json(folder / MODEL_FILE, {"family": family, "hyperparameters": config.model_dump(mode="json")})
         write_json(folder / VALIDATION_FILE, training.validation)
         write_json(folder / HISTORY_FILE, training.history)
@@ -80,19 +85,15 @@ def load_model(folder: Path | str, features: Features) -> Any:
         features: The features that it was trained on.
 
     Raises:
-        ArtifactError: The model was trained on other features.
+        ArtifactError: The model was trained on other features; the columns that changed are named.
+        ModelError: Its weights do not fit the family's network.
     """
     from kuberec.training.config import parse_config
     from kuberec.training.families import load_family
     from kuberec.training.trainer import new_model
 
     folder = Path(folder)
-    trained_on = read_manifest(folder).parents["features"]
-    if trained_on != features.content_hash:
-        raise ArtifactError(
-            f"{folder} was trained on the features {trained_on[:12]}, these are {features.content_hash[:12]}. "
-            "Name the features that it was trained on, or train again."
-        )
+    require_same_features(folder, features)
     stored = json.loads((folder / MODEL_FILE).read_text(encoding="utf-8"))
     family = load_family(stored["family"])
     config = parse_config(family.config, stored["hyperparameters"])

@@ -64,7 +64,7 @@ def model_card(model: FittedModel, dataset: Any, seed: int | None, validation: d
         positive=", ".join(f"{key} {value}" for key, value in positive.items()) or "every interaction",
         seed=seed,
         validation=validation,
-        by_features=model.network.uses_user_features,
-        items_by_features=model.network.uses_item_features,
+        by_features=model.network.uses_user_features and bool(model.data.users.infos),
+        items_by_features=model.network.uses_item_features and bool(model.data.items.infos),
         hyperparameters=model.config.model_dump(mode="json"),
     )

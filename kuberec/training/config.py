@@ -136,4 +136,8 @@ def parse_config(config: type[Config], overrides: Mapping[str, Any]) -> Config:
         return config.model_validate(dict(overrides))
     except ValidationError as error:
         allowed = ", ".join(sorted(config.model_fields))
-        raise ConfigError(f"hyperparameters: {explain(error)}. The hyperparameters are {allowed}.") from error
+        foreign = sorted(set(overrides) & set(GradientConfig.model_fields) - set(config.model_fields))
+        reason = (
+            f" The family is solved for, not trained in passes, and has no {', '.join(foreign)}." if foreign else ""
+        )
+        raise ConfigError(f"hyperparameters: {explain(error)}.{reason} The hyperparameters are {allowed}.") from error

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from kuberec.errors import ModelError
 from kuberec.features import UNKNOWN_INDEX
 from kuberec.recommender import PADDING, Recommendations, top_k
 from kuberec.training.config import FamilyConfig
@@ -81,16 +82,14 @@ class FittedModel:
     @cached_property
     def personal(self) -> Array:
         """`[n_users + 1]` bool: who has a vector of their own, by their positives or by their features."""
-        personal = self.data.user_known | self.network.uses_user_features
-        personal[UNKNOWN_INDEX] = False
-        return personal
+        by_features = self.data.users.described & self.network.uses_user_features
+        return np.asarray(self.data.user_known | by_features)
 
     @cached_property
     def described(self) -> Array:
         """`[n_items + 1]` bool: which items have a vector of their own, by their positives or by their features."""
-        described = self.data.item_known | self.network.uses_item_features
-        described[UNKNOWN_INDEX] = False
-        return described
+        by_features = self.data.items.described & self.network.uses_item_features
+        return np.asarray(self.data.item_known | by_features)
 
     @cached_property
     def observed(self) -> sparse.csr_matrix:
@@ -124,13 +123,16 @@ class FittedModel:
 
         Args:
             user_ids: Raw ids.
-            k: At least 1.
-            histories: Raw ids of the items each user just took, oldest first.
+            k: Cut to the size of the catalogue.
+            histories: Raw ids of the items each user just took, oldest first; unknown ones say nothing.
+
+        Raises:
+            ModelError: There is not one history for each user.
         """
         user = self.data.users.indices(user_ids)
         if histories is None:
             return self._named(*self.rank(user, k))
-        session = self.data.items.indices(_padded(histories))
+        session = self.data.items.indices(_padded("histories", histories, len(user)))
         return self._named(*self.rank(user, k, session))
 
     def rank(self, user: Array, k: int, histories: Array | None = None) -> tuple[Array, Array]:
@@ -138,7 +140,7 @@ class FittedModel:
 
         Args:
             user: `[B]` indices of users.
-            k: At least 1.
+            k: Cut to the size of the catalogue.
             histories: `[B, T]` indices of the items each user just took, 0-padded.
 
         Returns:
@@ -175,9 +177,13 @@ class FittedModel:
         return np.divide(1, lengths, out=scales, where=self.described & (lengths > 0))
 
     def score(self, user_ids: Sequence[str], item_ids: Sequence[Sequence[str]]) -> Array:
-        """Scores `[B, N]` of items for users, by raw ids; unknown items get row 0's score."""
+        """Scores `[B, N]` of items for users, by raw ids; unknown items, and the padding "", get row 0's score.
+
+        Raises:
+            ModelError: There is not one list of items for each user.
+        """
         users = self.user_vectors(self.data.users.indices(user_ids))[:, None, :]
-        items = self.item_vectors[self.data.items.indices(item_ids)]
+        items = self.item_vectors[self.data.items.indices(_padded("item_ids", item_ids, len(users)))]
         if self.network.is_dot_product:
             return np.asarray(np.einsum("bod,bnd->bn", users, items), dtype=np.float32)
         known = self.network.interact(users[..., :-1], items[..., :-1])
@@ -229,9 +235,15 @@ def _best(scores: Array, k: int) -> tuple[Array, Array]:
     return np.where(np.isfinite(best), columns + 1, UNKNOWN_INDEX), best
 
 
-def _padded(histories: Sequence[Sequence[str]]) -> Array:
-    width = max((len(history) for history in histories), default=0) or 1
-    return np.array([[*history, *[PADDING] * (width - len(history))] for history in histories], dtype=object)
+def _padded(name: str, lists: Sequence[Sequence[str]], n_users: int) -> Array:
+    """Raw ids `[n_users, width]` of a list for each user, padded at the end."""
+    texts = [ids for ids in lists if isinstance(ids, str)]  # a text would be read as a list of letters
+    if len(lists) != n_users or texts:
+        got = f"the text {texts[0]!r}" if texts else f"{len(lists)} lists"
+        raise ModelError(f"{name}: one list of item ids for each of the {n_users} users was expected, got {got}.")
+    width = max(map(len, lists), default=0)
+    rows = [[*ids, *[PADDING] * (width - len(ids))] for ids in lists]
+    return np.array(rows, dtype=object).reshape(n_users, width)
 
 
 def _starts(index: Array) -> range:

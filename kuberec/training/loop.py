@@ -66,7 +66,8 @@ class TrainingLoop:
         return total
 
     def _step(self, epoch: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
-        seed = tf.stack([self.seed + NEGATIVE_STREAM, epoch * self.steps_per_epoch + number])
+        # Added in the graph, where the greatest seed wraps around.
+        seed = tf.stack([tf.constant(self.seed) + NEGATIVE_STREAM, epoch * self.steps_per_epoch + number])
         step = self.data.step(number, seed)
         with tf.GradientTape() as tape:
             losses = self.objective.losses(step)

@@ -15,6 +15,7 @@ import tensorflow as tf
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from kuberec.errors import ModelError
 from kuberec.features import EncodedInteractions, Features
 from kuberec.training.checkpoints import Checkpoints
 from kuberec.training.checkpoints import Progress as PhaseProgress
@@ -140,10 +141,20 @@ def _loop(network: Any, config: FamilyConfig, data: TrainingData, seed: int) -> 
 
 
 def new_model(family: Family, config: FamilyConfig, features: Features, weights: Sequence[Any]) -> FittedModel:
-    """A model of a family with the given weights, in the order of its network's variables."""
+    """A model of a family with the given weights, in the order of its network's variables.
+
+    Raises:
+        ModelError: The weights do not fit the network.
+    """
     data = TrainingData.of(features, features.observed, config)
     network = family.network(config, features.users, features.items)
     build(network, data)
+    expected, got = [tuple(variable.shape) for variable in network.variables], [np.shape(value) for value in weights]
+    if expected != got:
+        raise ModelError(
+            f"the weights do not fit {family.name}: shapes {expected} were expected, got {got}. They are of other "
+            "features or of another version of Kuberec; train again."
+        )
     for variable, value in zip(network.variables, weights, strict=True):
         variable.assign(value)
     return _bind(family.name, config, network, data)

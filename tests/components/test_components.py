@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,11 @@ import pytest
 from kfp import dsl
 
 from kuberec.artifacts import read_manifest
+from kuberec.train import MODEL_FILE
+from tests.kuberec.conftest import Run, run
 from tests.pipelines.synthetic import write_dataset
+
+__all__ = ["run"]
 
 ROOT = Path(__file__).parents[2]
 STEPS = sorted(path.parent.name for path in (ROOT / "components").glob("*/component.py"))
@@ -61,6 +66,23 @@ def test_the_data_steps_and_the_training_run_one_after_another(tmp_path: Path) -
         model=model,
     )
     assert model.metadata == {"family": "ease", "content_hash": read_manifest(model.path).content_hash}
+
+
+def test_epochs_are_for_the_families_that_have_them(run: Run, tmp_path: Path) -> None:
+    for family, epochs in {"als": None, "matrix_factorization": 1}.items():
+        model = dsl.Model(name="model", uri=str(tmp_path / family))
+        component("train").python_func(
+            features=dsl.Dataset(name="features", uri=str(run.features)),
+            family=family,
+            epochs=1.0,
+            seed=0.0,
+            k=10.0,
+            checkpoints="",
+            accelerators=0,
+            model=model,
+        )
+        trained = json.loads((tmp_path / family / MODEL_FILE).read_text())
+        assert trained["hyperparameters"].get("epochs") == epochs
 
 
 @pytest.mark.parametrize("step", STEPS)

@@ -193,7 +193,7 @@ def test_a_champion_that_is_none_is_refused(run: Run, tmp_path: Path) -> None:
 def test_models_of_other_features_are_refused(run: Run, tmp_path: Path) -> None:
     split(write_validated(tmp_path / "validated", taste_rows()[9:]), tmp_path / "split")
     featurize(tmp_path / "split", tmp_path / "features")
-    with pytest.raises(ArtifactError, match="was not made from the features"):
+    with pytest.raises(ArtifactError, match="was trained on the features"):
         evaluate([run.model], tmp_path / "split", tmp_path / "features", tmp_path / "out")
     with pytest.raises(ArtifactError, match="was not made from the split"):
         evaluate([run.model], tmp_path / "split", run.features, tmp_path / "out")

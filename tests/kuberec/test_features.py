@@ -157,3 +157,22 @@ def test_torn_and_missing_files_are_named(folder: Path, name: str) -> None:
     (folder / name).unlink()
     with pytest.raises(ArtifactError, match=f"cannot be read .*{name}"):
         load_features(folder)
+
+
+def test_a_column_changed_by_hand_is_refused(folder: Path) -> None:
+    users = pq.read_table(folder / "users.parquet")
+    pq.write_table(users.set_column(2, "age", [[0, 1, 2]]), folder / "users.parquet")
+    with pytest.raises(ArtifactError, match=r"users\.parquet was changed after it was written"):
+        load_features(folder)
+
+
+def test_described_are_those_whose_features_say_anything() -> None:
+    columns = {
+        "kind": np.array([0, 0, 2, 0], np.int32),
+        "tags": np.array([[0, 0], [0, 0], [0, 0], [1, 0]], np.int32),
+        "age": np.zeros(4, np.float32),
+    }
+    ids = np.array(["", "a", "b", "c"], dtype=object)
+    table = EntityTable(ids=ids, known=ids == "a", columns=columns, infos={})
+    assert table.described.tolist() == [False, False, True, True]
+    assert not EntityTable(ids=ids, known=ids == "a", columns={}, infos={}).described.any()

@@ -332,6 +332,28 @@ def test_embeddings_are_vectors_of_finite_numbers_and_others_are_missing_and_cou
     assert manifest.rows["items"] == {"in": 10, "out": 10, "quarantined": 0}
 
 
+@pytest.mark.parametrize(
+    ("separator", "written", "read"),
+    [
+        ("|", ["[0.5, -1e-3]", "[0.5,-1e-3]", "[0.5 -1e-3]", "[ 0.5\n -1e-3 ]", "0.5, -1e-3"], True),
+        ("|", ["0.5 -1e-3", "0.5\t-1e-3", "0.5  -1e-3", "[0.5|-1e-3]", " 0.5 | -1e-3 "], True),
+        (" ", ["[0.5, -1e-3]", "0.5,-1e-3", "[0.5 -1e-3]"], True),
+        (";", ["[0.5;-1e-3]", "0.5; -1e-3", "[0.5, -1e-3]"], True),
+        ("|", ["0,5|0,7", "0,5 0,7", "1,,2", "[1,2,]", "1;2"], False),  # a decimal comma, a gap, another separator
+        ("|", ["[1, 2", "1, 2]", "[[1, 2]]", "[1],[2]", "[]", "[a, b]"], False),
+        ("|", ["[1, NaN]", "[1, null]", "[Infinity, 2]", "[1, 1e39]"], False),
+    ],
+)
+def test_embeddings_in_the_common_written_forms(tmp_path: Path, separator: str, written: list[str], read: bool) -> None:
+    (tmp_path / "events.csv").write_text(HEADER + GOOD)
+    rows = [{"item_id": f"i{number}", "image": text} for number, text in enumerate(written)]
+    (tmp_path / "items.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    manifest = run_spec(tmp_path, (EMBEDDED % "items.jsonl").replace('" "', f'"{separator}"'))
+    found = [row["image"] for row in table(tmp_path, "items")]
+    assert found == [pytest.approx([0.5, -1e-3], rel=1e-6) if read else None] * len(written)
+    assert manifest.facts["unparsed"]["items"] == ({} if read else {"image": len(written)})
+
+
 @pytest.mark.parametrize("kind", [pa.list_(pa.float64()), pa.large_list(pa.float32())])
 def test_embeddings_are_lists_in_json_and_parquet(tmp_path: Path, kind: pa.DataType) -> None:
     (tmp_path / "events.csv").write_text(HEADER + GOOD)
