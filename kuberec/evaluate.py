@@ -5,7 +5,6 @@ validation metric: the test part judges it and chooses nothing. docs/evaluation-
 """
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from kuberec.evaluation.metrics import RANKING_METRICS, Truth
 from kuberec.evaluation.report import html_report, markdown_report
 from kuberec.evaluation.slices import ALL, Slice, slices
 from kuberec.features import Features, load_features
+from kuberec.progress import is_live
 from kuberec.schema import ITEM, LABEL, TEST, USER
 
 METRICS_FILE = "metrics.json"
@@ -151,9 +151,9 @@ def _check_parent(folder: Path | str, parent: str, what: str) -> None:
 
 
 def _shown(field: Any, size: int) -> Any:
-    """The contenders as they come, with a progress bar on a terminal."""
+    """The contenders as they come, with a progress bar on a terminal or in a notebook."""
     console = Console(stderr=True)
-    return track(field, "judging", total=size, console=console, transient=True, disable=not sys.stderr.isatty())
+    return track(field, "judging", total=size, console=console, transient=True, disable=not is_live(console))
 
 
 def _protocol(

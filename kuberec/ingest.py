@@ -21,6 +21,7 @@ from kuberec.artifacts import Manifest, new_artifact, read_manifest, write_text
 from kuberec.dataset import DATASET_FILE, DatasetSpec, Entities, Feature, Interactions, Source, dump_dataset_spec
 from kuberec.errors import DataError
 from kuberec.parsing import UNPARSED, parse_entities, parse_interactions
+from kuberec.progress import is_live
 from kuberec.quarantine import balance, describe_reasons, open_quarantine
 from kuberec.schema import (
     EVENT,
@@ -211,6 +212,6 @@ def _progress(title: str, size: int) -> Iterator[Callable[[int], None]]:
     """A progress bar over the stored bytes; yields what sets it."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+    with Progress(*columns, console=console, transient=True, disable=not is_live(console)) as bars:
         task = bars.add_task(title, total=size)
         yield lambda done: bars.update(task, completed=done)

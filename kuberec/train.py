@@ -4,13 +4,14 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from kuberec.artifacts import Manifest, new_artifact, read_manifest, write_json
 from kuberec.errors import ArtifactError
-from kuberec.features import Features, load_features
+
+if TYPE_CHECKING:
+    from kuberec.features import Features
+    from kuberec.training.fitted import FittedModel
 
 MODEL_FILE = "model.json"
 VALIDATION_FILE = "validation.json"
@@ -48,6 +49,9 @@ def train(
         ConfigError: A hyperparameter is unknown, mistyped or out of range.
         DataError: No positive to learn from.
     """
+    import numpy as np
+
+    from kuberec.features import load_features
     from kuberec.training.config import TrainingRun, parse_config
     from kuberec.training.families import load_family
     from kuberec.training.trainer import fit
@@ -68,8 +72,8 @@ def train(
     return read_manifest(output)
 
 
-def load_model(folder: Path | str, features: Features) -> Any:
-    """Read a trained model: a `kuberec.training.fitted.FittedModel`.
+def load_model(folder: Path | str, features: "Features") -> "FittedModel":
+    """Read a trained model.
 
     Args:
         folder: The output of `train`.
@@ -78,6 +82,8 @@ def load_model(folder: Path | str, features: Features) -> Any:
     Raises:
         ArtifactError: The model was trained on other features.
     """
+    import numpy as np
+
     from kuberec.training.config import parse_config
     from kuberec.training.families import load_family
     from kuberec.training.trainer import new_model

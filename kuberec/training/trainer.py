@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from kuberec.features import EncodedInteractions, Features
+from kuberec.progress import is_live
 from kuberec.training.checkpoints import Checkpoints
 from kuberec.training.checkpoints import Progress as PhaseProgress
 from kuberec.training.config import ClosedFormConfig, FamilyConfig, GradientConfig, TrainingRun
@@ -178,16 +179,16 @@ def _key(family: Family, config: FamilyConfig, features: Features, run: Training
 
 @contextmanager
 def _shown(label: str, epochs: int) -> Iterator[Report]:
-    """A progress bar on a terminal, a line a pass elsewhere, as in the log of a pod."""
+    """A progress bar on a terminal or in a notebook, a line a pass elsewhere, as in the log of a pod."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+    with Progress(*columns, console=console, disable=not is_live(console), transient=True) as bar:
         task = bar.add_task(label, total=epochs)
 
         def show(progress: PhaseProgress) -> None:
             numbers = " ".join(f"{name} {value:.4f}" for name, value in progress.history[-1].items() if name != "epoch")
             bar.update(task, completed=progress.epoch, description=f"{label} {numbers}")
-            if not console.is_terminal:
+            if not is_live(console):
                 print(f"{label} {progress.epoch}/{epochs} {numbers}", file=sys.stderr, flush=True)
 
         yield show
