@@ -1,25 +1,35 @@
-"""Progress of steps: where it can be shown, and a spinner for work that is one query after another."""
+"""Progress of steps on stderr: bars for work that can be counted, a spinner for one query after another."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.progress import Progress, ProgressColumn
 
 
-def is_live(console: Console) -> bool:
-    """Whether a console draws again what it has shown: a terminal does, and a notebook."""
-    return console.is_terminal or console.is_jupyter
+@contextmanager
+def progress_bars(*columns: ProgressColumn) -> Iterator[Progress]:
+    """Show bars with the given columns, rich's own where there are none; disabled in a log.
+
+    On a terminal they go when they are done. A notebook keeps them: to take one away there leaves a blank.
+    """
+    console = Console(stderr=True)
+    notebook = console.is_jupyter
+    disable = not (console.is_terminal or notebook)
+    with Progress(*columns, console=console, transient=not notebook, disable=disable) as bars:
+        yield bars
+        bars.refresh()  # rich itself leaves a notebook's bars as they were a tenth of a second before
 
 
 @contextmanager
 def phases(step: str) -> Iterator[Callable[[str], None]]:
-    """Show on stderr which phase of a step runs; nothing in a log.
+    """Show on stderr which phase of a step runs; nothing where stderr is no terminal.
 
     Yields:
         A function that takes what the step does now, such as `writing train`.
     """
     console = Console(stderr=True)
-    if not is_live(console):
+    if not console.is_terminal:
         yield lambda phase: None
         return
     with console.status(step) as status:

@@ -73,11 +73,11 @@ def _films(genre: npt.NDArray[np.int64], rng: np.random.Generator) -> list[str]:
 def _ratings(genre: npt.NDArray[np.int64], age: npt.NDArray[np.int64], rng: np.random.Generator) -> list[str]:
     """Lines in the order of time."""
     quality = rng.normal(size=ITEMS)
-    opened = np.where(rng.random(ITEMS) < 0.4, rng.uniform(0, DAYS, size=ITEMS), -rng.exponential(DAYS, size=ITEMS))
+    opened = np.where(rng.random(ITEMS) < 0.25, rng.uniform(0, DAYS, size=ITEMS), -rng.exponential(DAYS, size=ITEMS))
     by_age = rng.normal(size=(len(AGES), len(GENRES)))
     taste = 1.2 * rng.normal(size=(USERS, len(GENRES))) + 0.8 * by_age[age]
     liking = taste[:, genre] + quality
-    activity = rng.lognormal(sigma=0.8, size=USERS)
+    activity = np.minimum(rng.lognormal(sigma=0.8, size=USERS), 4)  # nobody sees everything
     days = np.sort(rng.uniform(0, DAYS, size=EVENTS))
     users = rng.choice(USERS, size=EVENTS, p=activity / activity.sum())
     free = np.ones((USERS, ITEMS), dtype=bool)
