@@ -14,7 +14,7 @@ PEERS_STAMP := $(PEERS)/.setup-$(shell cksum < $(PEERS_LOCK) | cut -d ' ' -f 1)
 COMPILED := pipelines/compiled/training.yaml
 COMPILE := PYTHONPATH=. $(BIN)/kfp dsl compile --py pipelines/training.py --output
 
-.PHONY: help setup demo test test-fast lint format compile golden lock image bench-ingest bench-dirt bench-kill bench-quality-ncf bench-quality-ratio bench-quality-table bench-quality-cold bench-setup bench-lock bench-speed-training bench-speed-quality bench-speed-catalogue bench-speed-ranking clean
+.PHONY: help setup demo test test-fast lint format strip compile golden lock image bench-ingest bench-dirt bench-kill bench-quality-ncf bench-quality-ratio bench-quality-table bench-quality-cold bench-setup bench-lock bench-speed-training bench-speed-quality bench-speed-catalogue bench-speed-ranking clean
 
 help:  ## Show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-22s %s\n", $$1, $$2}'
@@ -49,6 +49,9 @@ lint: setup  ## Format, style and types
 format: setup  ## Bring the code into form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+strip: setup  ## Take the outputs out of the notebooks
+	$(BIN)/nbstripout --extra-keys metadata.language_info notebooks/*.ipynb
 
 compile: setup  ## Compile the pipeline into pipelines/compiled/
 	$(COMPILE) $(COMPILED)

@@ -41,12 +41,17 @@ setup(
     ],
     extras_require={
         "pipelines": ["kfp==2.17.0", "kfp-kubernetes==2.17.0"],
+        "notebook": ["ipykernel>=7", "ipywidgets>=8", "jupyterlab>=4"],
         "dev": [
             "kfp==2.17.0",
             "kfp-kubernetes==2.17.0",
             "hypothesis",
+            "ipykernel>=7",
+            "ipywidgets>=8",
             "jax",
             "mypy",
+            "nbclient",
+            "nbstripout",
             "pandas-stubs",
             "pytest",
             "pytest-xdist",

@@ -105,11 +105,16 @@ def new_artifact(
         The temporary folder to write into, and the manifest to fill with `rows` and `facts`.
 
     Raises:
-        ArtifactError: A parent has no manifest, a file stands where the folder shall, or the disk is full.
+        ArtifactError: A parent has no manifest, a file or a folder that is no artifact stands where the folder shall,
+            or the disk is full.
     """
     target = Path(target)
     if target.is_file():
         raise ArtifactError(f"{target} is a file; a folder is to be written there. Remove it, or name another output.")
+    if target.is_dir() and any(target.iterdir()) and not (target / MANIFEST).exists():
+        raise ArtifactError(
+            f"{target} holds files that no step wrote, and would be replaced. Empty it, or name another output."
+        )
     manifest = Manifest(kind=kind, seed=seed, packages=_package_versions())
     manifest.parents = {name: read_manifest(path).content_hash for name, path in (parents or {}).items()}
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")

@@ -5,8 +5,7 @@ validation metric: the test part judges it and chooses nothing. docs/evaluation-
 """
 
 import json
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +13,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from rich.console import Console
-from rich.progress import track
 
 from kuberec.artifacts import Manifest, new_artifact, read_manifest, write_json, write_text
 from kuberec.baselines import BASELINES
 from kuberec.errors import ArtifactError, ConfigError, DataError
 from kuberec.evaluation.bootstrap import CONFIDENCE, DIGITS
-from kuberec.evaluation.contenders import Role, contenders, read_models
+from kuberec.evaluation.contenders import Contender, Role, contenders, read_models
 from kuberec.evaluation.judge import Judged, figures, is_observed, judge
 from kuberec.evaluation.metrics import RANKING_METRICS, Truth
 from kuberec.evaluation.report import html_report, markdown_report
 from kuberec.evaluation.slices import ALL, Slice, slices
 from kuberec.feature_changes import require_same_features
 from kuberec.features import Features, load_features
+from kuberec.progress import progress_bars
 from kuberec.schema import ITEM, LABEL, TEST, USER
 from kuberec.seeds import check_seed
 
@@ -155,10 +153,10 @@ def _check_features(features: Path | str, split: Path | str) -> None:
         )
 
 
-def _shown(field: Any, size: int) -> Any:
-    """The contenders as they come, with a progress bar on a terminal."""
-    console = Console(stderr=True)
-    return track(field, "judging", total=size, console=console, transient=True, disable=not sys.stderr.isatty())
+def _shown(field: Iterator[Contender], size: int) -> Iterator[Contender]:
+    """The contenders as they come, with a progress bar on a terminal or in a notebook."""
+    with progress_bars() as bars:
+        yield from bars.track(field, total=size, description="judging")
 
 
 def _protocol(

@@ -15,12 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from kuberec.artifacts import Manifest, new_artifact, read_manifest, write_text
 from kuberec.dataset import DATASET_FILE, DatasetSpec, Entities, Feature, Interactions, Source, dump_dataset_spec
 from kuberec.errors import DataError
 from kuberec.parsing import UNPARSED, parse_entities, parse_interactions
+from kuberec.progress import progress_bars
 from kuberec.quarantine import balance, describe_reasons, open_quarantine
 from kuberec.schema import (
     EVENT,
@@ -209,8 +210,7 @@ def _ordered_map(function: Callable[[Job], Any], jobs: Iterable[Job]) -> Iterato
 @contextmanager
 def _progress(title: str, size: int) -> Iterator[Callable[[int], None]]:
     """A progress bar over the stored bytes; yields what sets it."""
-    console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+    with progress_bars(*columns) as bars:
         task = bars.add_task(title, total=size)
         yield lambda done: bars.update(task, completed=done)

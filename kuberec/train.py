@@ -5,14 +5,14 @@ import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from kuberec.artifacts import Manifest, new_artifact, read_manifest, write_json
-from kuberec.feature_changes import require_same_features
-from kuberec.features import FEATURES_FILE, Features, load_features
 from kuberec.seeds import check_seed
+
+if TYPE_CHECKING:
+    from kuberec.features import Features
+    from kuberec.training.fitted import FittedModel
 
 MODEL_FILE = "model.json"
 VALIDATION_FILE = "validation.json"
@@ -54,6 +54,9 @@ def train(
         ConfigError: A hyperparameter is unknown, mistyped or out of range, or the seed is.
         DataError: No positive to learn from.
     """
+    import numpy as np
+
+    from kuberec.features import FEATURES_FILE, load_features
     from kuberec.training.config import GradientConfig, TrainingRun, parse_config
     from kuberec.training.families import load_family
     from kuberec.training.trainer import fit
@@ -77,8 +80,8 @@ def train(
     return read_manifest(output)
 
 
-def load_model(folder: Path | str, features: Features) -> Any:
-    """Read a trained model: a `kuberec.training.fitted.FittedModel`.
+def load_model(folder: Path | str, features: "Features") -> "FittedModel":
+    """Read a trained model.
 
     Args:
         folder: The output of `train`.
@@ -88,6 +91,9 @@ def load_model(folder: Path | str, features: Features) -> Any:
         ArtifactError: The model was trained on other features; the columns that changed are named.
         ModelError: Its weights do not fit the family's network.
     """
+    import numpy as np
+
+    from kuberec.feature_changes import require_same_features
     from kuberec.training.config import parse_config
     from kuberec.training.families import load_family
     from kuberec.training.trainer import new_model

@@ -28,15 +28,17 @@ from kuberec import errors
 from kuberec.artifacts import read_manifest
 from kuberec.config import RunConfig
 from kuberec.errors import ConfigError, KuberecError
+from kuberec.fingerprint import ROOT, code_fingerprint, digest, source_fingerprint
 from kuberec.sources.movielens import MOVIELENS
 from pipelines.champion import RunRecord, find_champion, read_record, write_record
-from pipelines.fingerprint import ROOT, code_fingerprint, digest, source_fingerprint
 from pipelines.progress import Display, Log, last_error
 from pipelines.step_cache import Outputs, StepCache, step_name
 from pipelines.training import training
 
 LOG_FILE = "run.log"
 TEMPORARY = "tmp"
+STEP_PACKAGES = ("kuberec", "models", "components")
+"""The packages whose code runs inside the steps."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,7 @@ def _arguments(config: RunConfig, work_dir: Path) -> dict[str, Any]:
 
 
 def _execute(config: RunConfig, work_dir: Path, steps: _Steps, log: Log) -> None:
-    code = code_fingerprint()
+    code = code_fingerprint(STEP_PACKAGES)
     arguments = _arguments(config, work_dir)
     record_file = work_dir / "runs" / f"{digest([code, arguments])}.json"
     champion = find_champion(arguments["repository"], config.model_name, read_record(record_file))

@@ -12,11 +12,11 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
 from kuberec.errors import ModelError
 from kuberec.features import EncodedInteractions, Features
+from kuberec.progress import progress_bars
 from kuberec.training.checkpoints import Checkpoints
 from kuberec.training.checkpoints import Progress as PhaseProgress
 from kuberec.training.config import ClosedFormConfig, FamilyConfig, GradientConfig, TrainingRun
@@ -190,16 +190,15 @@ def _key(family: Family, config: FamilyConfig, features: Features, run: Training
 
 @contextmanager
 def _shown(label: str, epochs: int) -> Iterator[Report]:
-    """A progress bar on a terminal, a line a pass elsewhere, as in the log of a pod."""
-    console = Console(stderr=True)
+    """A progress bar on a terminal or in a notebook, a line a pass elsewhere, as in the log of a pod."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+    with progress_bars(*columns) as bar:
         task = bar.add_task(label, total=epochs)
 
         def show(progress: PhaseProgress) -> None:
             numbers = " ".join(f"{name} {value:.4f}" for name, value in progress.history[-1].items() if name != "epoch")
             bar.update(task, completed=progress.epoch, description=f"{label} {numbers}")
-            if not console.is_terminal:
+            if bar.disable:
                 print(f"{label} {progress.epoch}/{epochs} {numbers}", file=sys.stderr, flush=True)
 
         yield show

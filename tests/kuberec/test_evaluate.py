@@ -17,6 +17,7 @@ from kuberec.evaluation.contenders import read_models
 from kuberec.features import load_features
 from kuberec.featurize import featurize
 from kuberec.gate import quality_checks
+from kuberec.recommender import Recommender
 from kuberec.split import split
 from kuberec.train import load_model, train
 from tests.kuberec.builders import DAY, Row, make_features, taste_rows, write_validated
@@ -35,7 +36,7 @@ def test_figures_agree_with_rectools_on_the_same_lists(run: Run) -> None:
     truth = test.loc[test.label, ["user_id", "item_id"]]
     users = sorted(truth.user_id.unique())
     found = metrics_of(run.evaluation)["recommenders"]
-    recommenders = {
+    recommenders: dict[str, Recommender] = {
         "matrix_factorization_2": load_model(run.model, features),
         "baseline:item_knn": fit_baseline("item_knn", features),
     }

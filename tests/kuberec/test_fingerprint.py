@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from kuberec.errors import ConfigError
-from pipelines.fingerprint import code_fingerprint, source_fingerprint
+from kuberec.fingerprint import code_fingerprint, source_fingerprint
 from tests.pipelines.synthetic import write_dataset
 
 
 def test_the_code_has_one_fingerprint() -> None:
-    assert code_fingerprint() == code_fingerprint()
+    assert code_fingerprint(["kuberec"]) == code_fingerprint(["kuberec"])
+    assert code_fingerprint(["kuberec"]) != code_fingerprint(["kuberec", "models"])
 
 
 def test_a_built_in_dataset_needs_no_fingerprint() -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,7 @@ from kuberec.sources.files import join, open_filesystem
 from kuberec.sources.movielens import MOVIELENS
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("kuberec", "models", "components")
-"""The packages whose code runs inside the steps."""
+"""The folder that holds the packages."""
 
 
 def digest(value: Any) -> str:
@@ -21,9 +20,9 @@ def digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def code_fingerprint() -> str:
-    """SHA-256 over the sources that run inside the steps and the versions of all installed packages."""
-    files = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*") if _is_source(path))
+def code_fingerprint(packages: Sequence[str]) -> str:
+    """SHA-256 over the sources of packages beside the library and the versions of everything installed."""
+    files = sorted(path for name in packages for path in (ROOT / name).rglob("*") if _is_source(path))
     sources = [(str(path.relative_to(ROOT)), hashlib.sha256(path.read_bytes()).hexdigest()) for path in files]
     versions = sorted({f"{found.name}=={found.version}" for found in distributions()})
     return digest([sources, versions])
