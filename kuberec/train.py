@@ -73,7 +73,7 @@ def train(
         weights = {str(n): variable.numpy() for n, variable in enumerate(training.model.network.variables)}
         np.savez(folder / WEIGHTS_FILE, **weights)
         shutil.copyfile(Path(features) / FEATURES_FILE, folder / FEATURES_FILE)
-        write_json(folder / MODEL_FILE, {"family": family, "hyperparameters": config.model_dump(mode="json")})
+        write_json(folder / MODEL_FILE, {"family": family, "hyperparameters": training.config.model_dump(mode="json")})
         write_json(folder / VALIDATION_FILE, training.validation)
         write_json(folder / HISTORY_FILE, training.history)
         manifest.facts = {"family": family, "epochs": training.epochs, **training.validation}

@@ -181,7 +181,7 @@ def _fit(task: Task, entry: Entry, seed: int) -> tuple[Recommender, Mapping[str,
     family = load_family(entry.name)
     config = parse_config(family.config, entry.overrides)
     training = fit(family, config, task.features, TrainingRun(seed=seed, k=K))
-    return training.model, config.model_dump(mode="json"), training.epochs, training.validation
+    return training.model, training.config.model_dump(mode="json"), training.epochs, training.validation
 
 
 def machine() -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError
 
@@ -12,6 +12,7 @@ from kuberec.dataset import Strict, explain
 from kuberec.errors import ConfigError
 
 Config = TypeVar("Config", bound="FamilyConfig")
+AUTO: Literal["auto"] = "auto"
 
 
 class Loss(StrEnum):
@@ -54,8 +55,9 @@ class Mining(StrEnum):
 class FamilyConfig(Strict):
     """Hyperparameters of every family."""
 
-    half_life: float | None = Field(0.1, gt=0)
-    """A positive counts half in the popularity of late when this share of all positives is newer; null: no trend."""
+    half_life: Annotated[float, Field(gt=0)] | Literal["auto"] | None = AUTO
+    """A positive counts half in the popularity of late when this share of all positives is newer; null: no trend; auto:
+    the one whose popularity ranks the validation part best."""
     history_length: int | None = Field(50, ge=1)
     """Most recent positives of a user that a history tower reads; null: all."""
     session_weight: float = Field(2.0, gt=0)

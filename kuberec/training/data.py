@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix
 
 from kuberec.errors import DataError
 from kuberec.features import EncodedInteractions, EntityTable, Features
-from kuberec.training.config import FamilyConfig, GradientConfig, Negatives
+from kuberec.training.config import AUTO, FamilyConfig, GradientConfig, Negatives
 
 Array = npt.NDArray[Any]
 STEPS_PER_PASS = 100
@@ -50,7 +50,9 @@ class TrainingData:
             raise DataError(
                 "the training part holds no positive interaction. Check `positive` in the dataset.yaml and the split."
             )
-        half_life = config.half_life if features.spec.times_are_comparable else None
+        # Until `with_half_life` has decided, there is no trend.
+        decided = features.spec.times_are_comparable and config.half_life != AUTO
+        half_life = config.half_life if decided else None
         return TrainingData(features.users, features.items, interactions, config.history_length, half_life)
 
     @cached_property

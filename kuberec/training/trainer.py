@@ -26,6 +26,7 @@ from kuberec.training.fitted import FittedModel
 from kuberec.training.loop import TrainingLoop, build
 from kuberec.training.sessions import SessionMap
 from kuberec.training.solving import SolvingLoop
+from kuberec.training.trend import with_half_life
 from kuberec.training.validation import Validation
 
 SEARCH = "search"
@@ -40,12 +41,14 @@ class Training:
 
     Attributes:
         model: The model fitted on train and validation together.
+        config: The hyperparameters as they were used; what was left to the data is decided.
         epochs: Passes that the validation part chose.
         validation: The validation metrics at that point, measured before the validation part was learned.
         history: One record a pass of the search: epoch, loss, metrics.
     """
 
     model: FittedModel
+    config: FamilyConfig
     epochs: int
     validation: dict[str, float]
     history: list[dict[str, float]]
@@ -61,6 +64,7 @@ def fit(family: Family, config: FamilyConfig, features: Features, run: TrainingR
         DataError: No positive to learn from.
         ModelError: The loss became infinite or NaN.
     """
+    config = with_half_life(config, features, run.k)
     checkpoints = Checkpoints(run.checkpoints and run.checkpoints / _key(family, config, features, run))
     search = Phase(family, config, features, features.train, run, checkpoints)
     validation = Validation(features.validation, run.k)
@@ -76,7 +80,7 @@ def fit(family: Family, config: FamilyConfig, features: Features, run: TrainingR
         refit.run(REFIT, 1)
     checkpoints.clear()
     metrics = {name: value for name, value in progress.history[chosen - 1].items() if "@" in name}
-    return Training(refit.model(), chosen, metrics, progress.history)
+    return Training(refit.model(), config, chosen, metrics, progress.history)
 
 
 class Phase:

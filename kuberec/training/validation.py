@@ -1,12 +1,21 @@
 """The metrics that stop the training and choose among families, measured on the validation part."""
 
+from typing import Protocol
+
 import numpy as np
 
 from kuberec.evaluation.metrics import Truth, hits, ranking_metrics
 from kuberec.features import EncodedInteractions
-from kuberec.training.fitted import FittedModel
+from kuberec.recommender import Array
 
 METRICS = ("ndcg", "recall")
+
+
+class Ranks(Protocol):
+    """What answers by index, as `FittedModel` does."""
+
+    def rank(self, user: Array, k: int) -> tuple[Array, Array]:
+        """Items `[B, k]` of users `[B]`, best first, and their scores."""
 
 
 class Validation:
@@ -24,7 +33,7 @@ class Validation:
         self.truth = Truth(self.users, row, pairs[1])
         self.k = k
 
-    def metrics(self, model: FittedModel) -> dict[str, float]:
+    def metrics(self, model: Ranks) -> dict[str, float]:
         """NDCG@k and recall@k, means over the users with a validation positive; 0 where there is none."""
         if not len(self.users):
             return {f"{name}@{self.k}": 0.0 for name in METRICS}

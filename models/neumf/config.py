@@ -18,5 +18,7 @@ class NeuMFConfig(GradientConfig):
     """Step size of Adam."""
     regularization: float = Field(0.01, ge=0)
     """Weight of the squared length of the step's user and item vectors."""
+    dropout: float = Field(0.3, ge=0, lt=1)
+    """Share of the user vector's entries that a training step blanks."""
     pretraining: int = Field(0, ge=0)
     """Passes that the factorization and the perceptron are each trained for on their own before they are joined."""

@@ -25,6 +25,7 @@ class NeuMFNetwork(InteractionNetwork):
         self.pretraining = config.pretraining
         self.user_factors, self.item_factors = embedding(len(users), self.size), embedding(len(items), self.size)
         self.user_half, self.item_half = embedding(len(users), self.width), embedding(len(items), self.width)
+        self.dropout = keras.layers.Dropout(config.dropout)
         self.item_bias = keras.layers.Embedding(len(items), 1, embeddings_initializer="zeros")
         self.hidden = [keras.layers.Dense(width, activation="relu") for width in config.hidden_sizes[1:]]
         self.factors_output = self.add_weight(shape=(self.size,), initializer="ones", name="factors_output")
@@ -33,7 +34,8 @@ class NeuMFNetwork(InteractionNetwork):
     def encode_users(self, inputs: Inputs, training: bool = False) -> Tensor:
         """Vectors `[B, embedding_size + hidden_sizes[0] + 1]`, the last entry 1 for the bias."""
         index = inputs["index"]
-        return with_one(keras.ops.concatenate([self.user_factors(index), self.user_half(index)], axis=-1))
+        vectors = keras.ops.concatenate([self.user_factors(index), self.user_half(index)], axis=-1)
+        return with_one(self.dropout(vectors, training=training))
 
     def encode_items(self, inputs: Inputs, training: bool = False) -> Tensor:
         """Vectors `[B, embedding_size + hidden_sizes[0] + 1]`, the last entry the bias."""
