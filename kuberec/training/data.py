@@ -51,8 +51,7 @@ class TrainingData:
                 "the training part holds no positive interaction. Check `positive` in the dataset.yaml and the split."
             )
         # Until `with_half_life` has decided, there is no trend.
-        decided = features.spec.times_are_comparable and config.half_life != AUTO
-        half_life = config.half_life if decided else None
+        half_life = None if config.half_life == AUTO or not features.spec.times_are_comparable else config.half_life
         return TrainingData(features.users, features.items, interactions, config.history_length, half_life)
 
     @cached_property
