@@ -111,14 +111,21 @@ class InteractionNetwork(RetrievalNetwork):
     def interact(self, users: Tensor, items: Tensor) -> Tensor:
         """Scores `[...]`: taste where both have one, and the bias."""
         ops = keras.ops
+        (users, user_bias), (items, item_bias) = split_at(users, -1), split_at(items, -1)
         both = ops.logical_and(_has_taste(users), _has_taste(items))
-        taste = self.taste(users[..., :-1], items[..., :-1])
-        return ops.where(both, taste, 0.0) + users[..., -1] * items[..., -1]
+        taste = ops.where(both, self.taste(users, items), 0.0)
+        return taste + ops.squeeze(user_bias * item_bias, axis=-1)
 
     def cross(self, users: Tensor, items: Tensor) -> Tensor:
         """Scores `[B, M]` of every user vector with every item vector."""
         return self.interact(keras.ops.expand_dims(users, 1), keras.ops.expand_dims(items, 0))
 
 
+def split_at(vectors: Tensor, column: int) -> tuple[Tensor, Tensor]:
+    """The columns of `[..., d]` before one and from it on; two slices would cost twice as much in the gradient."""
+    before, after = keras.ops.split(vectors, [column % vectors.shape[-1]], axis=-1)
+    return before, after
+
+
 def _has_taste(vectors: Tensor) -> Tensor:
-    return keras.ops.any(vectors[..., :-1] != 0, axis=-1)
+    return keras.ops.any(vectors != 0, axis=-1)

@@ -7,7 +7,7 @@ import keras
 
 from kuberec.features import EntityTable
 from kuberec.training.layers import embedding, pair_products, with_bias, with_one
-from kuberec.training.network import Inputs, InteractionNetwork, RetrievalNetwork, Tensor
+from kuberec.training.network import Inputs, InteractionNetwork, RetrievalNetwork, Tensor, split_at
 
 from .config import NeuMFConfig
 
@@ -45,10 +45,8 @@ class NeuMFNetwork(InteractionNetwork):
 
     def taste(self, users: Tensor, items: Tensor) -> Tensor:
         """Both parts' outputs, added."""
-        size = self.size
-        return self.factorized(users[..., :size], items[..., :size]) + self.perceived(
-            users[..., size:], items[..., size:]
-        )
+        (user_factors, user_half), (item_factors, item_half) = split_at(users, self.size), split_at(items, self.size)
+        return self.factorized(user_factors, item_factors) + self.perceived(user_half, item_half)
 
     def factorized(self, users: Tensor, items: Tensor) -> Tensor:
         """The weighted product of the factors."""

@@ -8,7 +8,7 @@ from kuberec.training.config import GradientConfig
 class WideDeepConfig(GradientConfig):
     """Wide and deep: what all trained families share, with defaults of its own."""
 
-    n_negatives: int = Field(256, ge=1)
+    n_negatives: int = Field(128, ge=1)
     """Negatives a step, shared by its positives; each meets each user in the network."""
     embedding_size: int = Field(32, ge=1, le=4096)
     """Length of the embeddings of ids and features that the deep part reads."""

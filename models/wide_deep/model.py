@@ -15,7 +15,7 @@ from kuberec.training.layers import (
     with_bias,
     with_one,
 )
-from kuberec.training.network import Inputs, InteractionNetwork, Tensor
+from kuberec.training.network import Inputs, InteractionNetwork, Tensor, split_at
 
 from .config import WideDeepConfig
 
@@ -72,11 +72,11 @@ class WideDeepNetwork(InteractionNetwork):
 
     def taste(self, users: Tensor, items: Tensor) -> Tensor:
         """Both parts' outputs, added."""
-        deep = keras.ops.relu(users[..., : self.width] + items[..., : self.width])
+        (user_half, user_wide), (item_half, item_wide) = split_at(users, self.width), split_at(items, self.width)
+        deep = keras.ops.relu(user_half + item_half)
         for layer in self.hidden:
             deep = layer(deep)
-        wide = pair_products(users[..., self.width :], items[..., self.width :])
-        return keras.ops.squeeze(self.deep_output(deep), axis=-1) + wide
+        return keras.ops.squeeze(self.deep_output(deep), axis=-1) + pair_products(user_wide, item_wide)
 
 
 def _is_crossed(kind: FeatureType, size: int) -> bool:
