@@ -224,7 +224,8 @@ class StepData:
         counts = np.bincount(positives.user, minlength=len(data.users))
         self._groups = Groups.of(counts, config.group_size, at_most_half=uses_history)
         self._users, self._items = positives.user, positives.item
-        self.user, self.item, self.group = (_variable(positives.user) for _ in range(3))
+        self.item, self.group = _variable(positives.item), _variable(positives.user)
+        self.owner = _variable(positives.user[self._groups.start])
         self.uses_history = uses_history
         everyone = np.arange(len(data.users))
         self.histories = tf.constant(
@@ -258,19 +259,19 @@ class StepData:
         """Set the order of a pass, a function of both arguments alone: who shares a group, and the groups' order."""
         rng = np.random.default_rng([seed, epoch])
         shuffled = np.argsort(self._users + rng.random(self.n_positives))
-        rank = np.repeat(rng.permutation(len(self._groups.length)), self._groups.length)
-        order = np.argsort(rank * np.int64(self.n_items) + self._items[shuffled])
-        self.user.assign(self._users[order])
+        place = rng.permutation(len(self._groups.length))
+        group = np.repeat(place, self._groups.length)
+        order = np.argsort(group * np.int64(self.n_items) + self._items[shuffled])
         self.item.assign(self._items[shuffled][order])
-        self.group.assign(rank[order].astype(np.int32))
+        self.group.assign(group[order].astype(np.int32))
+        self.owner.assign(self._users[self._groups.start[np.argsort(place)]])
 
     def step(self, number: tf.Tensor, seed: tf.Tensor) -> Step:
         """The positives of a pass's step by its number."""
         start = number * self.batch_size
         end = tf.minimum(start + self.batch_size, self.n_positives)
-        user, item, group = self.user[start:end], self.item[start:end], self.group[start:end]
-        first = tf.concat([[True], group[1:] != group[:-1]], axis=0)
-        return Step(tf.boolean_mask(user, first), tf.cumsum(tf.cast(first, tf.int32)) - 1, item, seed)
+        group = self.group[start:end]  # each the one before or the next
+        return Step(self.owner[group[0] : group[-1] + 1], group - group[0], self.item[start:end], seed)
 
     def user_inputs(self, step: Step) -> dict[str, tf.Tensor]:
         """Inputs of the step's users `[R]`; what they are asked for is blanked in their histories."""

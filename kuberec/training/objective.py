@@ -83,15 +83,15 @@ class Objective:
             opposite = self.config.negative_weight * mean_valid(tf.math.softplus(negative), valid)
             return tf.math.softplus(-positive) + tf.gather(opposite, step.row)
         cells = self._compared(step, tf.shape(negative)[1])
-        compared, valid = tf.gather_nd(negative, cells), tf.gather_nd(valid, cells)
+        compared, valid = tf.gather(tf.reshape(negative, [-1]), cells), tf.gather(tf.reshape(valid, [-1]), cells)
         return pairwise_loss(self.config, positive, compared, valid, self.data.n_known)
 
     def _compared(self, step: Step, number: tf.Tensor) -> tf.Tensor:
-        """`[P, N, 2]` cells of the negatives `[R, M]` that each positive is compared with, drawn uniformly."""
+        """`[P, N]` cells of the negatives `[R, M]`, row by row, that each positive is compared with, drawn uniformly."""
         shape = [tf.size(step.row), self.config.comparisons]
         seed = step.seed + tf.constant([COMPARISON_STREAM, 0])
         columns = tf.random.stateless_uniform(shape, seed, maxval=number, dtype=tf.int32)
-        return tf.stack([tf.broadcast_to(step.row[:, None], shape), columns], axis=-1)
+        return step.row[:, None] * number + columns
 
     def _items(self, index: tf.Tensor) -> tf.Tensor:
         return self.network.encode_items(self.data.item_inputs(index), training=True)

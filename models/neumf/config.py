@@ -22,3 +22,5 @@ class NeuMFConfig(GradientConfig):
     """Share of the user vector's entries that a training step blanks."""
     pretraining: int = Field(0, ge=0)
     """Passes that the factorization and the perceptron are each trained for on their own before they are joined."""
+    factors_share: float = Field(0.5, ge=0, le=1)
+    """Weight of the pretrained factorization's output when they are joined; the perceptron's gets the rest."""

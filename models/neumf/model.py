@@ -22,7 +22,7 @@ class NeuMFNetwork(InteractionNetwork):
     def __init__(self, config: NeuMFConfig, users: EntityTable, items: EntityTable, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.size, self.width = config.embedding_size, config.hidden_sizes[0]
-        self.pretraining = config.pretraining
+        self.pretraining, self.factors_share = config.pretraining, config.factors_share
         self.user_factors, self.item_factors = embedding(len(users), self.size), embedding(len(items), self.size)
         self.user_half, self.item_half = embedding(len(users), self.width), embedding(len(items), self.width)
         self.dropout = keras.layers.Dropout(config.dropout)
@@ -66,9 +66,9 @@ class NeuMFNetwork(InteractionNetwork):
             yield _Perceptron(self)
 
     def join_parts(self) -> None:
-        """Halve each part's output, so that their sum starts between the two."""
-        for weights in (self.factors_output, self.hidden_output.kernel):
-            weights.assign(weights / 2)
+        """Weigh the parts' outputs, so that their sum starts between the two."""
+        self.factors_output.assign(self.factors_output * self.factors_share)
+        self.hidden_output.kernel.assign(self.hidden_output.kernel * (1 - self.factors_share))
 
 
 class _Factorization(RetrievalNetwork):
@@ -88,7 +88,7 @@ class _Factorization(RetrievalNetwork):
 
 
 class _Perceptron(InteractionNetwork):
-    """The perceptron over its own columns of the whole network's vectors."""
+    """The perceptron over its own columns of the whole network's vectors, with the biases of the factorization."""
 
     def __init__(self, whole: NeuMFNetwork) -> None:
         super().__init__()
@@ -98,7 +98,8 @@ class _Perceptron(InteractionNetwork):
         return self.whole.encode_users(inputs, training=training)[:, self.whole.size :]
 
     def encode_items(self, inputs: Inputs, training: bool = False) -> Tensor:
-        return self.whole.encode_items(inputs, training=training)[:, self.whole.size :]
+        vectors = self.whole.encode_items(inputs, training=training)
+        return with_bias(vectors[:, self.whole.size : -1], keras.ops.stop_gradient(vectors[:, -1:]))
 
     def taste(self, users: Tensor, items: Tensor) -> Tensor:
         return self.whole.perceived(users, items)

@@ -49,7 +49,7 @@ def test_an_epoch_depends_on_the_weights_the_seed_and_its_number_alone() -> None
 
 
 def test_another_seed_draws_other_negatives() -> None:
-    loop = _loop(learning_rate=1e-9, n_negatives=2, dropout=0)
+    loop = _loop(learning_rate=1e-9, loss="bpr", comparisons=2, dropout=0)
     first = loop.run_epoch(0)
     loop.seed = 1
     assert loop.run_epoch(0) != first
