@@ -27,8 +27,8 @@ class ServingGraph(tf.Module):
         self.item_vectors = _frozen(model.item_vectors)
         self.item_scales = _frozen(model.item_scales)
         self.personal = _frozen(model.personal)
-        self.observed_starts = _frozen(model.observed.indptr.astype(np.int64))
-        self.observed_items = _frozen(model.observed.indices.astype(np.int32))
+        self.observed_starts = _frozen(model.data.observed.indptr.astype(np.int64))
+        self.observed_items = _frozen(model.data.observed.indices.astype(np.int32))
         self.session_weight = model.config.session_weight
         self.similar_by_history = model.network.similar_by_history
         self.scorer = _scorer(model)

@@ -141,7 +141,7 @@ def _exclusions(served: Served, model: FittedModel, sample: Sample) -> Check:
     half = min(DEFAULT_K, max(1, (len(model.data.items) - 1) // 2))
     full = served.ranked(RECOMMEND, user_id=users, k=2 * half).item_ids
     rest = served.ranked(RECOMMEND, user_id=users, k=half, exclude_item_ids=full[:, :half].tolist()).item_ids
-    observed = [set(model.data.items.ids[model.observed[row].indices]) for row in model.data.users.indices(users)]
+    observed = [set(model.data.items.ids[model.data.observed[row].indices]) for row in model.data.users.indices(users)]
     repeated = sum(item in seen for row, seen in zip(full, observed, strict=True) for item in row)
     expected = np.full_like(rest, PADDING)
     expected[:, : full.shape[1] - half] = full[:, half:]

@@ -55,6 +55,13 @@ class TrainingData:
         return TrainingData(features.users, features.items, interactions, config.history_length, half_life)
 
     @cached_property
+    def observed(self) -> csr_matrix:
+        """Which user was observed with which item, `[n_users + 1, n_items + 1]` bool."""
+        ones = np.ones(len(self.interactions), dtype=bool)
+        shape = (len(self.users), len(self.items))
+        return csr_matrix((ones, (self.interactions.user, self.interactions.item)), shape=shape)
+
+    @cached_property
     def positives(self) -> EncodedInteractions:
         """The positive interactions."""
         return self.interactions.positives()

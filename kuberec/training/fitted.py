@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 from kuberec.errors import ModelError
 from kuberec.features import UNKNOWN_INDEX
@@ -38,7 +37,6 @@ class FittedModel:
         config: Its hyperparameters.
         network: The trained network.
         data: Everything the model was fitted on.
-        session_map: From items to a user's vector, for networks without a history tower; else None.
     """
 
     def __init__(
@@ -47,13 +45,11 @@ class FittedModel:
         config: FamilyConfig,
         network: RetrievalNetwork,
         data: TrainingData,
-        session_map: SessionMap | None,
     ) -> None:
         self.name = name
         self.config = config
         self.network = network
         self.data = data
-        self.session_map = session_map
 
     @cached_property
     def item_vectors(self) -> Array:
@@ -92,12 +88,13 @@ class FittedModel:
         return np.asarray(self.data.item_known | by_features)
 
     @cached_property
-    def observed(self) -> sparse.csr_matrix:
-        """Which user was observed with which item, `[n_users + 1, n_items + 1]` bool."""
-        interactions = self.data.interactions
-        shape = (len(self.data.users), len(self.data.items))
-        ones = np.ones(len(interactions), dtype=bool)
-        return sparse.csr_matrix((ones, (interactions.user, interactions.item)), shape=shape)
+    def session_map(self) -> SessionMap | None:
+        """From items to a user's vector, for networks without a history tower; else None."""
+        if self.network.uses_history:
+            return None
+        known = np.flatnonzero(self.data.user_known)
+        vectors = self.user_vectors(known)[:, :-1]
+        return SessionMap.fit(vectors, self.item_vectors[:, :-1], self.data.histories[known])
 
     def session_vectors(self, user: Array, histories: Array) -> Array:
         """Vectors of users who just took the items of `histories` `[B, T]` (indices, 0-padded): `[B, dimension]`.
@@ -206,7 +203,7 @@ class FittedModel:
         """The k best among a block of the items, so that no matrix of all scores is ever held."""
         block = slice(first, first + ITEMS)
         scores = self._scores(vectors, self.item_vectors[block])
-        taken = self.observed[user][:, block].tocoo()
+        taken = self.data.observed[user][:, block].tocoo()
         scores[taken.row, taken.col] = EXCLUDED
         if session is not None:
             row, column = np.nonzero((session >= first) & (session < first + len(scores.T)))

@@ -87,7 +87,7 @@ class Objective:
         return pairwise_loss(self.config, positive, compared, valid, self.data.n_known)
 
     def _compared(self, step: Step, number: tf.Tensor) -> tf.Tensor:
-        """`[P, N]` cells of the negatives `[R, M]`, row by row, that each positive is compared with, drawn uniformly."""
+        """`[P, N]` cells of the negatives `[R, M]`, row by row, to compare each positive with, drawn uniformly."""
         shape = [tf.size(step.row), self.config.comparisons]
         seed = step.seed + tf.constant([COMPARISON_STREAM, 0])
         columns = tf.random.stateless_uniform(shape, seed, maxval=number, dtype=tf.int32)

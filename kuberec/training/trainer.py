@@ -24,7 +24,6 @@ from kuberec.training.data import TrainingData
 from kuberec.training.families import Family
 from kuberec.training.fitted import FittedModel
 from kuberec.training.loop import TrainingLoop, build
-from kuberec.training.sessions import SessionMap
 from kuberec.training.solving import SolvingLoop
 from kuberec.training.trend import with_half_life
 from kuberec.training.validation import Validation
@@ -134,7 +133,7 @@ class Phase:
 
     def model(self) -> FittedModel:
         """The network as it now is, bound to the phase's data."""
-        return _bind(self.family.name, self.config, self.network, self.data)
+        return FittedModel(self.family.name, self.config, self.network, self.data)
 
 
 def _loop(network: Any, config: FamilyConfig, data: TrainingData, seed: int) -> Any:
@@ -161,17 +160,7 @@ def new_model(family: Family, config: FamilyConfig, features: Features, weights:
         )
     for variable, value in zip(network.variables, weights, strict=True):
         variable.assign(value)
-    return _bind(family.name, config, network, data)
-
-
-def _bind(name: str, config: FamilyConfig, network: Any, data: TrainingData) -> FittedModel:
-    """A `FittedModel`, with a session map where the network reads no history."""
-    model = FittedModel(name, config, network, data, None)
-    if network.uses_history:
-        return model
-    known = np.flatnonzero(data.user_known)
-    session_map = SessionMap.fit(model.user_vectors(known)[:, :-1], model.item_vectors[:, :-1], data.histories[known])
-    return FittedModel(name, config, network, data, session_map)
+    return FittedModel(family.name, config, network, data)
 
 
 def _advance(progress: PhaseProgress, record: dict[str, float], metric: str) -> None:

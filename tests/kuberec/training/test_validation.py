@@ -19,7 +19,7 @@ def test_ndcg_and_recall_of_hand_made_scores() -> None:
     config = parse_config(family.config, {"embedding_size": 1, "half_life": None})
     users, items = np.array([[0.0], [1.0], [1.0]]), np.array([[0.0], [1.0], [2.0], [3.0], [4.0]])
     whole = new_model(family, config, features, _weights(family, config, features, users, items))
-    model = type(whole)(whole.name, config, whole.network, TrainingData.of(features, features.train, config), None)
+    model = type(whole)(whole.name, config, whole.network, TrainingData.of(features, features.train, config))
     metrics = Validation(features.validation, 2).metrics(model)
     # Top 2 of a is i4, i3; the truth is i2, i3; b's only validation row is no positive.
     gain, ideal = 1 / np.log2(3), 1 / np.log2(2) + 1 / np.log2(3)
