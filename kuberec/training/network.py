@@ -122,8 +122,12 @@ class InteractionNetwork(RetrievalNetwork):
 
 
 def split_at(vectors: Tensor, column: int) -> tuple[Tensor, Tensor]:
-    """The columns of `[..., d]` before one and from it on; two slices would cost twice as much in the gradient."""
-    before, after = keras.ops.split(vectors, [column % vectors.shape[-1]], axis=-1)
+    """The columns of `[..., d]` before one, counted from the end where negative, and from it on.
+
+    Two slices would cost twice as much in the gradient.
+    """
+    start = column if column >= 0 else vectors.shape[-1] + column
+    before, after = keras.ops.split(vectors, [start], axis=-1)
     return before, after
 
 
