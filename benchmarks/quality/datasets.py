@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.quality.fingerprint import ROOT, code_digest, digest
+from benchmarks.quality.fingerprint import ROOT, code_digest
 from benchmarks.quality.formats import NEGATIVES_FILE, recognise
 from kuberec.artifacts import file_hash, new_artifact, read_manifest, write_text
 from kuberec.dataset import DATASET_FILE, DatasetSpec, Positive, dump_dataset_spec, load_dataset_spec
+from kuberec.fingerprint import digest
 from kuberec.ingest import ingest
 from kuberec.schema import ITEM, USER
 from kuberec.validate import validate

@@ -1,18 +1,12 @@
-"""What a stored result depends on besides its arguments: data and code, as hashes."""
+"""What a stored result depends on besides its arguments: code, as a hash."""
 
 import ast
-import hashlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+
+from kuberec.fingerprint import digest
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def digest(value: Any) -> str:
-    """SHA-256 of a JSON value, the first 32 digits."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def code_digest(*names: str) -> str:

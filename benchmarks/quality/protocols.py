@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.quality.datasets import WORK, Dataset, content, open_data
-from benchmarks.quality.fingerprint import code_digest, digest
+from benchmarks.quality.fingerprint import code_digest
 from benchmarks.quality.views import Candidates, Catalogue, View
 from kuberec.artifacts import new_artifact, read_manifest, write_text
 from kuberec.dataset import DATASET_FILE, Positive, dump_dataset_spec
@@ -32,6 +32,7 @@ from kuberec.errors import ConfigError, DataError
 from kuberec.evaluate import read_truth
 from kuberec.features import Features, load_features
 from kuberec.featurize import featurize
+from kuberec.fingerprint import digest
 from kuberec.schema import INTERACTION_SCHEMA, INTERACTIONS, ITEM, ITEMS, TEST, TRAIN, USER, USERS, VALIDATION
 from kuberec.split import split
 

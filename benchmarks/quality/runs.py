@@ -13,7 +13,7 @@ import numpy as np
 import psutil
 
 from benchmarks.quality.datasets import WORK
-from benchmarks.quality.fingerprint import code_digest, digest
+from benchmarks.quality.fingerprint import code_digest
 from benchmarks.quality.protocols import Task
 from benchmarks.quality.random_order import RandomOrder
 from kuberec.artifacts import new_artifact, write_json
@@ -21,6 +21,7 @@ from kuberec.baselines import BASELINES, fit_baseline
 from kuberec.errors import ConfigError
 from kuberec.evaluation.bootstrap import Floats
 from kuberec.evaluation.contenders import Role
+from kuberec.fingerprint import digest
 from kuberec.recommender import Recommender
 from kuberec.training.config import TrainingRun, parse_config
 from kuberec.training.families import load_family
