@@ -33,7 +33,7 @@ baselines and intervals on the test part, lies with the run.
 
 An unknown user gets what is popular of late{% if by_features %}; a user known by features alone gets a list by those
 features{% endif %}. An unknown item scores as an item that nobody took. An item without positives
-{{ "is ranked by its features" if items_by_features else "ranks last" }}.
+{{ "is ranked by its features" if items_by_features else "has no taste and the least bias" }}.
 
 ## Hyperparameters
 

@@ -108,6 +108,15 @@ class GradientConfig(FamilyConfig):
     """Passes without a better validation metric before the training stops at the best one; null: all are made."""
 
 
+class InteractionConfig(GradientConfig):
+    """Hyperparameters of the families whose vectors meet in a network of their own."""
+
+    n_negatives: int = Field(128, ge=1)
+    """Negatives a step, shared by its positives; each meets each user in the network."""
+    learning_rate: float = Field(0.002, gt=0, le=10)
+    """Step size of Adam."""
+
+
 @dataclass(frozen=True)
 class TrainingRun:
     """How one run goes.

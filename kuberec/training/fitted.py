@@ -39,13 +39,7 @@ class FittedModel:
         data: Everything the model was fitted on.
     """
 
-    def __init__(
-        self,
-        name: str,
-        config: FamilyConfig,
-        network: RetrievalNetwork,
-        data: TrainingData,
-    ) -> None:
+    def __init__(self, name: str, config: FamilyConfig, network: RetrievalNetwork, data: TrainingData) -> None:
         self.name = name
         self.config = config
         self.network = network

@@ -1,11 +1,9 @@
 """How fast what is popular changes: chosen by how well popularity alone ranks the validation part."""
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
 from kuberec.features import Features
+from kuberec.recommender import Array
 from kuberec.training.config import AUTO, Config
 from kuberec.training.data import TrainingData
 from kuberec.training.validation import Validation
@@ -42,17 +40,15 @@ class Popular:
         self.order = np.argsort(-data.recent_counts[1:], kind="stable") + 1
         self.place = np.argsort(self.order)
 
-    def rank(self, user: npt.NDArray[Any], k: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    def rank(self, user: Array, k: int) -> tuple[Array, Array]:
         """Items `[B, k]` by index, 0 where nothing is left, and their recent counts `[B, k]`."""
-        known = self.data.interactions
-        taken = np.bincount(known.user, minlength=len(self.data.users))
-        width = min(k + int(taken[user].max(initial=0)), len(self.order))
-        row = np.full(len(self.data.users), -1)
-        row[user] = np.arange(len(user))
-        place = self.place[known.item - 1]
-        shown = (row[known.user] >= 0) & (place < width)
-        mask = np.zeros((len(user), width), dtype=bool)
-        mask[row[known.user[shown]], place[shown]] = True
-        first = np.argsort(mask, axis=1, kind="stable")[:, :k]
-        items = np.where(np.take_along_axis(mask, first, axis=1), 0, self.order[first])
+        observed = self.data.observed[user]
+        # Nobody needs more than the most popular k and as many again as they took.
+        width = min(k + int(np.diff(observed.indptr).max(initial=0)), len(self.order))
+        row, item = observed.nonzero()
+        place = self.place[item - 1]
+        taken = np.zeros((len(user), width), dtype=bool)
+        taken[row[place < width], place[place < width]] = True
+        first = np.argsort(taken, axis=1, kind="stable")[:, :k]
+        items = np.where(np.take_along_axis(taken, first, axis=1), 0, self.order[first])
         return items, self.data.recent_counts[items]

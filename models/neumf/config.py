@@ -2,20 +2,16 @@
 
 from pydantic import Field
 
-from kuberec.training.config import GradientConfig
+from kuberec.training.config import InteractionConfig
 
 
-class NeuMFConfig(GradientConfig):
+class NeuMFConfig(InteractionConfig):
     """Neural matrix factorization: what all trained families share, with defaults of its own."""
 
-    n_negatives: int = Field(128, ge=1)
-    """Negatives a step, shared by its positives; each meets each user in the network."""
     embedding_size: int = Field(64, ge=1, le=4096)
     """Length of the vectors of the factorization."""
     hidden_sizes: tuple[int, ...] = Field((32, 16), min_length=1)
     """Widths of the perceptron's layers; its user and item vectors are as long as the first."""
-    learning_rate: float = Field(0.002, gt=0, le=10)
-    """Step size of Adam."""
     regularization: float = Field(0.01, ge=0)
     """Weight of the squared length of the step's user and item vectors."""
     dropout: float = Field(0.3, ge=0, lt=1)

@@ -2,20 +2,16 @@
 
 from pydantic import Field
 
-from kuberec.training.config import GradientConfig
+from kuberec.training.config import InteractionConfig
 
 
-class WideDeepConfig(GradientConfig):
+class WideDeepConfig(InteractionConfig):
     """Wide and deep: what all trained families share, with defaults of its own."""
 
-    n_negatives: int = Field(128, ge=1)
-    """Negatives a step, shared by its positives; each meets each user in the network."""
     embedding_size: int = Field(32, ge=1, le=4096)
     """Length of the embeddings of ids and features that the deep part reads."""
     hidden_sizes: tuple[int, ...] = Field((64, 32), min_length=1)
     """Widths of the deep part's layers."""
-    learning_rate: float = Field(0.002, gt=0, le=10)
-    """Step size of Adam."""
     regularization: float = Field(0.001, ge=0)
     """Weight of the squared length of the step's user and item vectors."""
     dropout: float = Field(0.1, ge=0, lt=1)
