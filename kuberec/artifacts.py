@@ -20,7 +20,7 @@ from kuberec.errors import ArtifactError
 
 MANIFEST = "manifest.json"
 MANIFEST_VERSION = 1
-PACKAGES = ("kuberec", "tensorflow", "keras", "duckdb", "numpy", "rectools")
+PACKAGES = ("kuberec", "tensorflow", "keras", "duckdb", "numpy", "pm-implicit")
 CHUNK = 1 << 20
 
 
