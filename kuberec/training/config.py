@@ -91,7 +91,8 @@ class GradientConfig(FamilyConfig):
     negative_weight: float = Field(8.0, gt=0)
     """Weight of the mean negative against the positive in the logistic loss."""
     comparisons: int = Field(16, ge=1)
-    """How many of the step's negatives, drawn at random, the pairwise losses compare each positive with."""
+    """How many negatives, drawn at random, the pairwise losses compare each positive with: from a small catalogue
+    negatives of its own, else some of the step's."""
     mining: Mining = Mining.ALL
     """Which of these the BPR and hinge losses look at."""
     learning_rate: float = Field(0.003, gt=0, le=10)

@@ -250,14 +250,14 @@ class StepData:
         places[known] = np.arange(self.n_known)
         self.place = tf.constant(places)
         self.all_negatives = config.n_negatives >= self.n_known
-        self.in_batch = config.negatives is Negatives.IN_BATCH
+        self.negatives_from = config.negatives
         self.n_negatives = min(config.n_negatives, self.n_known)
         shares = data.item_counts[known] ** POWERS[config.negatives]
         shares = shares / shares.sum()
         self.cumulative = tf.constant(np.cumsum(shares), tf.float32)
         # A negative drawn twice counts once, so what corrects for the sampling is the chance to be drawn at all.
         draws: float = self.n_negatives
-        if self.in_batch:  # a positive of the step that is drawn twice gives no second chance
+        if config.negatives is Negatives.IN_BATCH:  # a positive of the step that is drawn twice gives no second chance
             draws = self.batch_size * (1 - (1 - 1 / self.batch_size) ** draws)
         chances = -np.expm1(draws * np.log1p(-np.minimum(shares, 1 - 1e-9)))
         self.log_chances = tf.constant(np.log(chances), tf.float32)
@@ -302,15 +302,19 @@ class StepData:
         """
         if self.all_negatives:
             return tf.range(self.n_known), tf.zeros([self.n_known])
-        uniform = tf.random.stateless_uniform([self.n_negatives], step.seed)
-        if self.in_batch:
-            number = tf.size(step.item)
-            drawn = tf.cast(uniform * tf.cast(number, tf.float32), tf.int32)
-            places = self.places(tf.gather(step.item, tf.minimum(drawn, number - 1)))
-        else:
-            places = tf.minimum(tf.searchsorted(self.cumulative, uniform, side="right"), self.n_known - 1)
-        places = tf.sort(places)
+        places = tf.sort(self.draw(step, [self.n_negatives]))
         return places, tf.gather(self.log_chances, places)
+
+    def draw(self, step: Step, shape: Any) -> tf.Tensor:
+        """Places of negatives `shape`, each drawn by itself: one may come twice, or be a positive."""
+        if self.negatives_from is Negatives.POPULARITY:
+            uniform = tf.random.stateless_uniform(shape, step.seed)
+            places = tf.searchsorted(self.cumulative, tf.reshape(uniform, [-1]), side="right")
+            return tf.reshape(tf.minimum(places, self.n_known - 1), shape)
+        in_batch = self.negatives_from is Negatives.IN_BATCH
+        number = tf.size(step.item) if in_batch else self.n_known
+        drawn = tf.random.stateless_uniform(shape, step.seed, maxval=number, dtype=tf.int32)
+        return self.places(tf.gather(step.item, drawn)) if in_batch else drawn
 
     def valid(self, step: Step, history: tf.Tensor, negatives: tf.Tensor) -> tf.Tensor:
         """Which of the negatives at sorted places `[M]` count against which of the step's users: `[R, M]` bool.
@@ -318,14 +322,25 @@ class StepData:
         Excluded are what the user was asked for, what their history `[R, T]` holds, and a negative drawn twice. The
         cost is that of a binary search for each and does not grow with the catalogue.
         """
-        rows = tf.range(tf.size(step.user))
-        row = tf.concat([step.row, tf.repeat(rows, history.shape[1])], axis=0)
-        place = self.places(tf.concat([step.item, tf.reshape(history, [-1])], axis=0))
+        row, place = self._taken(step, history)
         found = tf.minimum(tf.searchsorted(negatives, place), tf.size(negatives) - 1)
         cells = tf.boolean_mask(tf.stack([row, found], axis=1), tf.gather(negatives, found) == place)
         again = tf.concat([[False], negatives[1:] == negatives[:-1]], axis=0)
-        valid = tf.repeat(tf.logical_not(again)[None, :], tf.size(rows), axis=0)
+        valid = tf.repeat(tf.logical_not(again)[None, :], tf.size(step.user), axis=0)
         return tf.tensor_scatter_nd_update(valid, cells, tf.zeros(tf.shape(cells)[:1], tf.bool))
+
+    def valid_pairs(self, step: Step, history: tf.Tensor, negatives: tf.Tensor) -> tf.Tensor:
+        """Which of the negatives at places `[P, N]` count against the user of each positive: `[P, N]` bool."""
+        row, place = self._taken(step, history)
+        stride = self.n_known + 1  # what is no known item falls into a column behind them
+        free = tf.ones([tf.size(step.user) * stride], tf.bool)
+        free = tf.tensor_scatter_nd_update(free, (row * stride + place)[:, None], tf.zeros(tf.shape(row), tf.bool))
+        return tf.gather(free, step.row[:, None] * stride + negatives)
+
+    def _taken(self, step: Step, history: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Rows of the step's users and places of what they were asked for and what their history `[R, T]` holds."""
+        row = tf.concat([step.row, tf.repeat(tf.range(tf.size(step.user)), history.shape[1])], axis=0)
+        return row, self.places(tf.concat([step.item, tf.reshape(history, [-1])], axis=0))
 
 
 def _batch_size(n_positives: int) -> int:

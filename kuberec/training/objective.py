@@ -2,7 +2,7 @@
 
 - A user vector serves all positives of its group.
 - Where the catalogue is no larger than what a step would encode of it anyway, it is encoded once, one product gives
-  every score, and positives and negatives are read from that.
+  every score, and positives and negatives are read from that: for a pairwise loss, negatives of each positive's own.
 - Otherwise only the step's positives and negatives are encoded: the cost does not grow with the catalogue.
 """
 
@@ -17,6 +17,7 @@ from kuberec.training.losses import log_sum_exp, mean_valid, pairwise_loss, samp
 from kuberec.training.network import RetrievalNetwork
 
 COMPARISON_STREAM = 1 << 20
+PAIRWISE = (Loss.BPR, Loss.HINGE, Loss.WARP)
 
 
 class Objective:
@@ -31,6 +32,7 @@ class Objective:
     def __init__(self, network: RetrievalNetwork, config: GradientConfig, data: StepData) -> None:
         self.network, self.config, self.data = network, config, data
         self.small_catalogue = network.is_dot_product and data.n_known <= data.batch_size + data.n_negatives
+        self.pairwise = config.loss in PAIRWISE
         # There the sum over all known items costs no more than one over some of them.
         self.exact = config.loss is Loss.SOFTMAX and (self.small_catalogue or data.all_negatives)
 
@@ -40,27 +42,41 @@ class Objective:
         user_vectors = self.network.encode_users(users, training=True)
         if self.exact:
             losses, item_lengths = self._exact(step, user_vectors)
+        elif self.pairwise and self.small_catalogue:
+            losses, item_lengths = self._pairs(step, users["history"], user_vectors)
         else:
             places, log_chances = self.data.negatives(step)
             # All other positives of the group are targets of their own; drawn as negatives they would be false ones.
             valid = self.data.valid(step, users["history"], places)
             score = self._read if self.small_catalogue else self._encode
             positive, negative, item_lengths = score(step, user_vectors, places)
-            losses = self._sampled(step, positive, negative, valid, log_chances)
+            losses = self._sampled(step, positive, negative, valid, places, log_chances)
         if not self.config.regularization:
             return losses
         return losses + self.config.regularization * (tf.gather(_squares(user_vectors), step.row) + item_lengths)
 
     def _exact(self, step: Step, user_vectors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         catalogue, places = self._items(self.data.known_items), self.data.places(step.item)
-        every = self.network.cross(user_vectors, catalogue)
+        every = _products(user_vectors, catalogue)
         losses = catalogue_softmax(every / self.config.temperature, step.row, places)
+        return losses, tf.gather(_squares(catalogue), places)
+
+    def _pairs(self, step: Step, history: tf.Tensor, user_vectors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        catalogue, places = self._items(self.data.known_items), self.data.places(step.item)
+        every = _products(user_vectors, catalogue)
+        negatives = self.data.draw(step, [tf.size(places), self.config.comparisons])
+        columns = tf.concat([places[:, None], negatives], axis=1)
+        # One read for both: the gradient of each is as large as all scores.
+        scores = tf.gather(tf.reshape(every, [-1]), step.row[:, None] * self.data.n_known + columns)
+        positive, negative = tf.split(scores, [1, self.config.comparisons], axis=1)
+        valid = self.data.valid_pairs(step, history, negatives)
+        losses = pairwise_loss(self.config, positive[:, 0], negative, valid, self.data.n_known)
         return losses, tf.gather(_squares(catalogue), places)
 
     def _read(self, step: Step, user_vectors: tf.Tensor, negatives: tf.Tensor) -> Any:
         """Scores of the positives `[P]` and of the negatives `[R, M]`, and the positives' squared lengths `[P]`."""
         catalogue, places = self._items(self.data.known_items), self.data.places(step.item)
-        every = self.network.cross(user_vectors, catalogue)
+        every = _products(user_vectors, catalogue)
         positive = tf.gather_nd(every, tf.stack([step.row, places], axis=1))
         negative = every if self.data.all_negatives else tf.gather(every, negatives, axis=1)
         return positive, negative, tf.gather(_squares(catalogue), places)
@@ -73,7 +89,13 @@ class Objective:
         return positive, negative, _squares(item_vectors)
 
     def _sampled(
-        self, step: Step, positive: tf.Tensor, negative: tf.Tensor, valid: tf.Tensor, log_chances: tf.Tensor
+        self,
+        step: Step,
+        positive: tf.Tensor,
+        negative: tf.Tensor,
+        valid: tf.Tensor,
+        places: tf.Tensor,
+        log_chances: tf.Tensor,
     ) -> tf.Tensor:
         if self.config.loss is Loss.SOFTMAX:
             temperature = self.config.temperature
@@ -82,16 +104,17 @@ class Objective:
         if self.config.loss is Loss.LOGISTIC:
             opposite = self.config.negative_weight * mean_valid(tf.math.softplus(negative), valid)
             return tf.math.softplus(-positive) + tf.gather(opposite, step.row)
-        cells = self._compared(step, tf.shape(negative)[1])
+        cells = step.row[:, None] * tf.size(places) + self._compared(step, places)
         compared, valid = tf.gather(tf.reshape(negative, [-1]), cells), tf.gather(tf.reshape(valid, [-1]), cells)
         return pairwise_loss(self.config, positive, compared, valid, self.data.n_known)
 
-    def _compared(self, step: Step, number: tf.Tensor) -> tf.Tensor:
-        """`[P, N]` cells of the negatives `[R, M]`, row by row, to compare each positive with, drawn uniformly."""
+    def _compared(self, step: Step, places: tf.Tensor) -> tf.Tensor:
+        """`[P, N]` columns of the negatives at sorted `places` `[M]` to compare each positive with, drawn uniformly."""
         shape = [tf.size(step.row), self.config.comparisons]
         seed = step.seed + tf.constant([COMPARISON_STREAM, 0])
-        columns = tf.random.stateless_uniform(shape, seed, maxval=number, dtype=tf.int32)
-        return step.row[:, None] * number + columns
+        columns = tf.random.stateless_uniform(shape, seed, maxval=tf.size(places), dtype=tf.int32)
+        # One that was drawn twice is met twice as often: its first column, the valid one, stands for all.
+        return tf.gather(tf.searchsorted(places, places), columns)
 
     def _items(self, index: tf.Tensor) -> tf.Tensor:
         return self.network.encode_items(self.data.item_inputs(index), training=True)
@@ -114,6 +137,11 @@ def catalogue_softmax(
         return tf.tensor_scatter_nd_sub(share, cells, upstream), None, None
 
     return tf.gather(total, row) - tf.gather_nd(every, cells), gradient
+
+
+def _products(users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+    """What a dot-product network's `cross` gives; the gradient transposes nothing."""
+    return tf.matmul(users, items, transpose_b=True)
 
 
 def _squares(vectors: tf.Tensor) -> tf.Tensor:
