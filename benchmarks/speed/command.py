@@ -83,12 +83,12 @@ def _run(command: Sequence[str]) -> dict[str, Any]:
 
 
 def finish(page: Path, name: str, title: str, parts: Sequence[str], result: Mapping[str, Any]) -> None:
-    """Write a section of the page and print the result as the last line."""
+    """Print the result as the last line, which no page that cannot be written may lose, and write a section."""
     machine = (
         f"Machine: {platform.machine()}, {psutil.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB."
     )
-    write_section(page, name, "\n\n".join([f"## {title}", *parts, machine, f"    make bench-{name}"]))
     print(json.dumps({"benchmark": name, **result}))
+    write_section(page, name, "\n\n".join([f"## {title}", *parts, machine, f"    make bench-{name}"]))
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

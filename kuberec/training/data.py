@@ -1,9 +1,10 @@
 """What a compiled step reads: positives, feature tables, histories and the distribution of the negatives."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from functools import cached_property, wraps
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +16,11 @@ from kuberec.features import EncodedInteractions, EntityTable, Features
 from kuberec.training.config import AUTO, FamilyConfig, GradientConfig, Negatives
 
 Array = npt.NDArray[Any]
+P = ParamSpec("P")
+T = TypeVar("T")
 STEPS_PER_PASS = 100
 LEAST_BATCH, GREATEST_BATCH = 128, 4096
+_BESIDE = ThreadPoolExecutor(max_workers=1, thread_name_prefix="order-of-a-pass")
 POWERS = {Negatives.UNIFORM: 0.0, Negatives.POPULARITY: 0.5, Negatives.IN_BATCH: 1.0}
 """How an item's chance to be a negative grows with its positives."""
 
@@ -214,6 +218,17 @@ class Step:
     seed: tf.Tensor
 
 
+def _inputs(method: Callable[P, T]) -> Callable[P, T]:
+    """Puts a method's operations into the scope by which a profile tells inputs from the rest of a step."""
+
+    @wraps(method)
+    def scoped(*args: P.args, **kwargs: P.kwargs) -> T:
+        with tf.name_scope("inputs/"):  # one scope, however often it is entered
+            return method(*args, **kwargs)
+
+    return scoped
+
+
 class StepData:
     """The tensors of a phase, placed once; everything a step needs is gathered from them inside the graph.
 
@@ -233,6 +248,7 @@ class StepData:
         self._users, self._items = positives.user, positives.item
         self.item, self.group = _variable(positives.item), _variable(positives.user)
         self.owner = _variable(positives.user[self._groups.start])
+        self._orders: dict[tuple[int, int], Future[tuple[Array, Array, Array]]] = {}
         self.uses_history = uses_history
         everyone = np.arange(len(data.users))
         self.histories = tf.constant(
@@ -263,16 +279,25 @@ class StepData:
         self.log_chances = tf.constant(np.log(chances), tf.float32)
 
     def shuffle(self, seed: int, epoch: int) -> None:
-        """Set the order of a pass, a function of both arguments alone: who shares a group, and the groups' order."""
+        """Set the order of a pass, a function of both arguments alone: who shares a group, and the groups' order.
+
+        While a pass runs, the order of the next is made beside it.
+        """
+        made = self._orders.pop((seed, epoch), None) or _BESIDE.submit(self._order, seed, epoch)
+        self._orders = {(seed, epoch + 1): _BESIDE.submit(self._order, seed, epoch + 1)}
+        for variable, values in zip((self.item, self.group, self.owner), made.result(), strict=True):
+            variable.assign(values)
+
+    def _order(self, seed: int, epoch: int) -> tuple[Array, Array, Array]:
         rng = np.random.default_rng([seed, epoch])
         shuffled = np.argsort(self._users + rng.random(self.n_positives))
         place = rng.permutation(len(self._groups.length))
         group = np.repeat(place, self._groups.length)
         order = np.argsort(group * np.int64(self.n_items) + self._items[shuffled])
-        self.item.assign(self._items[shuffled][order])
-        self.group.assign(group[order].astype(np.int32))
-        self.owner.assign(self._users[self._groups.start[np.argsort(place)]])
+        owner = self._users[self._groups.start[np.argsort(place)]]
+        return self._items[shuffled][order], group[order].astype(np.int32), owner
 
+    @_inputs
     def step(self, number: tf.Tensor, seed: tf.Tensor) -> Step:
         """The positives of a pass's step by its number."""
         start = number * self.batch_size
@@ -280,6 +305,7 @@ class StepData:
         group = self.group[start:end]  # each the one before or the next
         return Step(self.owner[group[0] : group[-1] + 1], group - group[0], self.item[start:end], seed)
 
+    @_inputs
     def user_inputs(self, step: Step) -> dict[str, tf.Tensor]:
         """Inputs of the step's users `[R]`; what they are asked for is blanked in their histories."""
         history = tf.gather(self.histories, step.user)
@@ -287,6 +313,7 @@ class StepData:
             history = tf.where(_asked(step, history, self.n_items), 0, history)
         return {"index": step.user, "history": history, **_gathered(self.user_columns, step.user)}
 
+    @_inputs
     def item_inputs(self, index: tf.Tensor) -> dict[str, tf.Tensor]:
         """Inputs of items by index."""
         return {"index": index, **_gathered(self.item_columns, index)}
@@ -295,6 +322,7 @@ class StepData:
         """Places of items among the known ones; their number for all others."""
         return tf.gather(self.place, items)
 
+    @_inputs
     def negatives(self, step: Step) -> tuple[tf.Tensor, tf.Tensor]:
         """Places of the step's negatives, sorted `[M]`, and the logarithm of their chance to be among them `[M]`.
 
@@ -305,6 +333,7 @@ class StepData:
         places = tf.sort(self.draw(step, [self.n_negatives]))
         return places, tf.gather(self.log_chances, places)
 
+    @_inputs
     def draw(self, step: Step, shape: Any) -> tf.Tensor:
         """Places of negatives `shape`, each drawn by itself: one may come twice, or be a positive."""
         if self.negatives_from is Negatives.POPULARITY:
@@ -316,6 +345,7 @@ class StepData:
         drawn = tf.random.stateless_uniform(shape, step.seed, maxval=number, dtype=tf.int32)
         return self.places(tf.gather(step.item, drawn)) if in_batch else drawn
 
+    @_inputs
     def valid(self, step: Step, history: tf.Tensor, negatives: tf.Tensor) -> tf.Tensor:
         """Which of the negatives at sorted places `[M]` count against which of the step's users: `[R, M]` bool.
 
@@ -329,13 +359,14 @@ class StepData:
         valid = tf.repeat(tf.logical_not(again)[None, :], tf.size(step.user), axis=0)
         return tf.tensor_scatter_nd_update(valid, cells, tf.zeros(tf.shape(cells)[:1], tf.bool))
 
-    def valid_pairs(self, step: Step, history: tf.Tensor, negatives: tf.Tensor) -> tf.Tensor:
-        """Which of the negatives at places `[P, N]` count against the user of each positive: `[P, N]` bool."""
+    @_inputs
+    def valid_cells(self, step: Step, history: tf.Tensor, cells: tf.Tensor) -> tf.Tensor:
+        """Which cells of all known items, `[R, n_known]` read row by row, count as negatives of that row's user."""
         row, place = self._taken(step, history)
-        stride = self.n_known + 1  # what is no known item falls into a column behind them
-        free = tf.ones([tf.size(step.user) * stride], tf.bool)
-        free = tf.tensor_scatter_nd_update(free, (row * stride + place)[:, None], tf.zeros(tf.shape(row), tf.bool))
-        return tf.gather(free, step.row[:, None] * stride + negatives)
+        taken = tf.boolean_mask(row * self.n_known + place, place < self.n_known)
+        free = tf.ones([tf.size(step.user) * self.n_known], tf.bool)
+        free = tf.tensor_scatter_nd_update(free, taken[:, None], tf.zeros(tf.shape(taken), tf.bool))
+        return tf.gather(free, cells)
 
     def _taken(self, step: Step, history: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Rows of the step's users and places of what they were asked for and what their history `[R, T]` holds."""

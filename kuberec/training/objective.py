@@ -65,11 +65,11 @@ class Objective:
         catalogue, places = self._items(self.data.known_items), self.data.places(step.item)
         every = _products(user_vectors, catalogue)
         negatives = self.data.draw(step, [tf.size(places), self.config.comparisons])
-        columns = tf.concat([places[:, None], negatives], axis=1)
+        cells = step.row[:, None] * self.data.n_known + tf.concat([places[:, None], negatives], axis=1)
         # One read for both: the gradient of each is as large as all scores.
-        scores = tf.gather(tf.reshape(every, [-1]), step.row[:, None] * self.data.n_known + columns)
+        scores = tf.gather(tf.reshape(every, [-1]), cells)
         positive, negative = tf.split(scores, [1, self.config.comparisons], axis=1)
-        valid = self.data.valid_pairs(step, history, negatives)
+        valid = self.data.valid_cells(step, history, cells[:, 1:])
         losses = pairwise_loss(self.config, positive[:, 0], negative, valid, self.data.n_known)
         return losses, tf.gather(_squares(catalogue), places)
 

@@ -186,8 +186,8 @@ def test_what_a_user_took_and_what_was_drawn_before_is_no_negative() -> None:
 def test_what_a_user_took_is_no_negative_of_their_positives() -> None:
     data = _steps([("u", f"i{item}", 5.0, item) for item in range(9)])  # the place of item n is n - 1
     step = _step_of(user=[1, 1], row=[0, 0, 1], item=[4, 9, 6])
-    valid = data.valid_pairs(step, tf.constant([[9, 0], [3, 8]]), tf.constant([[3, 0], [0, 8], [2, 8]]))
-    assert valid.numpy().tolist() == [[False, True], [True, False], [False, True]]
+    valid = data.valid_cells(step, tf.constant([[9, 0], [3, 8]]), tf.constant([[3, 0], [9, 17], [11, 8]]))
+    assert valid.numpy().tolist() == [[False, True], [True, True], [False, False]]
 
 
 def test_items_without_positives_have_no_place() -> None:
