@@ -100,8 +100,8 @@ class GradientConfig(FamilyConfig):
     regularization: float = Field(0.0, ge=0)
     """Weight of the squared length of the step's user and item vectors."""
     batch_size: int | None = Field(None, ge=1)
-    """Positives a step; null: a hundredth of all, at least 128 and at most 4096."""
-    group_size: int = Field(32, ge=1)
+    """Positives a step; null: a hundredth of all, at least 128 and at most 16384."""
+    group_size: int = Field(512, ge=1)
     """Most positives of one user that share a step's user vector; a history tower gets half of the user's at most."""
     epochs: int = Field(100, ge=1)
     """Most passes over the positives."""
@@ -114,6 +114,8 @@ class InteractionConfig(GradientConfig):
 
     n_negatives: int = Field(128, ge=1)
     """Negatives a step, shared by its positives; each meets each user in the network."""
+    group_size: int = Field(32, ge=1)
+    """Most positives of one user that share a step's user vector, and its few negatives."""
     learning_rate: float = Field(0.002, gt=0, le=10)
     """Step size of Adam."""
 

@@ -19,7 +19,7 @@ Array = npt.NDArray[Any]
 P = ParamSpec("P")
 T = TypeVar("T")
 STEPS_PER_PASS = 100
-LEAST_BATCH, GREATEST_BATCH = 128, 4096
+LEAST_BATCH, GREATEST_BATCH = 128, 16384
 _BESIDE = ThreadPoolExecutor(max_workers=1, thread_name_prefix="order-of-a-pass")
 POWERS = {Negatives.UNIFORM: 0.0, Negatives.POPULARITY: 0.5, Negatives.IN_BATCH: 1.0}
 """How an item's chance to be a negative grows with its positives."""

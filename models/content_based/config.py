@@ -8,7 +8,7 @@ from kuberec.training.config import GradientConfig
 class ContentBasedConfig(GradientConfig):
     """Content-based: what all trained families share, with defaults of its own."""
 
-    learning_rate: float = Field(0.001, gt=0, le=10)
+    learning_rate: float = Field(0.003, gt=0, le=10)
     """Step size of Adam."""
     regularization: float = Field(0.001, ge=0)
     """Weight of the squared length of the step's user and item vectors."""

@@ -10,7 +10,7 @@ class MatrixFactorizationConfig(GradientConfig):
 
     embedding_size: int = Field(128, ge=1, le=4096)
     """Length of the user and item vectors."""
-    learning_rate: float = Field(0.001, gt=0, le=10)
+    learning_rate: float = Field(0.003, gt=0, le=10)
     """Step size of Adam."""
     dropout: float = Field(0.3, ge=0, lt=1)
     """Share of the user vector's entries that a training step blanks."""
