@@ -31,6 +31,7 @@ from kuberec.training.trainer import Phase, fit
 Array = Any
 WARM_UP = 1
 MOST_PASSES = 100
+WINDOW, WINDOWS = 40, 10
 SECOND = 10**6
 
 
@@ -72,6 +73,19 @@ def pass_seconds(phase: Phase, passes: int) -> list[float]:
         phase.loop.run_epoch(epoch)
         seconds.append(time.perf_counter() - start)
     return seconds[WARM_UP:]
+
+
+def step_seconds(phase: Phase) -> list[float]:
+    """Mean seconds of a step in each of some windows of steps, one after the other in the first pass, and around."""
+    loop = phase.loop
+    loop.data.shuffle(0, 0)
+    windows = []
+    for number in range(1 + WINDOWS):  # the first traces the graph
+        first = number * WINDOW % max(1, loop.steps_per_epoch - WINDOW)
+        start = time.perf_counter()
+        float(loop._run_steps(tf.constant(0), tf.constant(first), tf.constant(first + WINDOW)))
+        windows.append((time.perf_counter() - start) / WINDOW)
+    return windows[1:]
 
 
 def curve_of(positives: Positives, family: str, overrides: dict[str, Any], reach: float) -> dict[str, Any]:
@@ -131,7 +145,7 @@ def profile_of(phase: Phase) -> dict[str, float | None]:
 def main() -> None:
     """Run one thing."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("passes", "curve", "closed-form", "rank", "profile"))
+    parser.add_argument("what", choices=("passes", "steps", "curve", "closed-form", "rank", "profile"))
     parser.add_argument("--positives", type=Path, required=True, help="an npz file of benchmarks/speed/data.py")
     parser.add_argument("--family", required=True)
     parser.add_argument("--set", type=json.loads, default={}, help="hyperparameters as JSON")
@@ -157,6 +171,8 @@ def _answer(arguments: argparse.Namespace) -> dict[str, Any]:
         return settings | ranking_of(phase, arguments.users or positives.n_users, repeats=3)
     if arguments.what == "profile":
         return settings | profile_of(phase)
+    if arguments.what == "steps":
+        return settings | {"step_seconds": step_seconds(phase)}
     return settings | {"seconds": pass_seconds(phase, arguments.passes)}
 
 

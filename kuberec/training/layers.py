@@ -53,10 +53,27 @@ def embed(layer: keras.layers.Layer, codes: Tensor) -> Tensor:
     return keras.ops.sum(vectors, axis=1) / keras.ops.maximum(keras.ops.sum(mask, axis=1), 1.0)
 
 
-def embedding(rows: int, size: int) -> keras.layers.Embedding:
+class Embedding(keras.layers.Embedding):
+    """An embedding that reads no more of its table than the rows asked for.
+
+    Keras reads the whole table first. After an update of some rows, TensorFlow copies what is read as a whole: a step
+    would cost as much as the table is large.
+    """
+
+    def call(self, inputs: Tensor) -> Tensor:
+        """Vectors `[..., size]` of codes `[...]`."""
+        table = self.embeddings.value
+        return table.sparse_read(inputs) if hasattr(table, "sparse_read") else keras.ops.take(table, inputs, axis=0)
+
+
+def embedding(rows: int, size: int) -> Embedding:
     """A table of small random vectors."""
-    normal = keras.initializers.RandomNormal(stddev=INITIAL_DEVIATION)
-    return keras.layers.Embedding(rows, size, embeddings_initializer=normal)
+    return Embedding(rows, size, embeddings_initializer=keras.initializers.RandomNormal(stddev=INITIAL_DEVIATION))
+
+
+def biases(rows: int) -> Embedding:
+    """A table of numbers, zeros at first."""
+    return Embedding(rows, 1, embeddings_initializer="zeros")
 
 
 class EntityEmbeddings(keras.layers.Layer):

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from kuberec.features import EntityTable
-from kuberec.training.layers import embedding, with_bias, with_one
+from kuberec.training.layers import biases, embedding, with_bias, with_one
 from kuberec.training.network import Inputs, RetrievalNetwork, Tensor
 
 from .config import MatrixFactorizationConfig
@@ -20,7 +20,7 @@ class MatrixFactorizationNetwork(RetrievalNetwork):
         super().__init__(**kwargs)
         self.user_embedding = embedding(len(users), config.embedding_size)
         self.item_embedding = embedding(len(items), config.embedding_size)
-        self.item_bias = keras.layers.Embedding(len(items), 1, embeddings_initializer="zeros")
+        self.item_bias = biases(len(items))
         self.dropout = keras.layers.Dropout(config.dropout)
 
     def encode_users(self, inputs: Inputs, training: bool = False) -> Tensor:

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from kuberec.features import EntityTable
-from kuberec.training.layers import embedding, pair_products, with_bias, with_one
+from kuberec.training.layers import biases, embedding, pair_products, with_bias, with_one
 from kuberec.training.network import Inputs, InteractionNetwork, RetrievalNetwork, Tensor, split_at
 
 from .config import NeuMFConfig
@@ -26,7 +26,7 @@ class NeuMFNetwork(InteractionNetwork):
         self.user_factors, self.item_factors = embedding(len(users), self.size), embedding(len(items), self.size)
         self.user_half, self.item_half = embedding(len(users), self.width), embedding(len(items), self.width)
         self.dropout = keras.layers.Dropout(config.dropout)
-        self.item_bias = keras.layers.Embedding(len(items), 1, embeddings_initializer="zeros")
+        self.item_bias = biases(len(items))
         self.hidden = [keras.layers.Dense(width, activation="relu") for width in config.hidden_sizes[1:]]
         self.factors_output = self.add_weight(shape=(self.size,), initializer="ones", name="factors_output")
         self.hidden_output = keras.layers.Dense(1, use_bias=False)

@@ -6,10 +6,17 @@ Covington et al. 2016 for the tower over a user's history.
 
 from typing import Any
 
-import keras
-
 from kuberec.features import EntityTable
-from kuberec.training.layers import FeatureEmbeddings, IdDropout, Tower, embed, embedding, with_bias, with_one
+from kuberec.training.layers import (
+    FeatureEmbeddings,
+    IdDropout,
+    Tower,
+    biases,
+    embed,
+    embedding,
+    with_bias,
+    with_one,
+)
 from kuberec.training.network import Inputs, RetrievalNetwork, Tensor
 
 from .config import TripletConfig
@@ -28,7 +35,7 @@ class TripletNetwork(RetrievalNetwork):
         self.user_embedding = embedding(len(users), size)
         self.item_embedding = embedding(len(items), size)
         self.history_embedding = embedding(len(items), size)
-        self.item_bias = keras.layers.Embedding(len(items), 1, embeddings_initializer="zeros")
+        self.item_bias = biases(len(items))
         self.user_features = FeatureEmbeddings(users, size)
         self.item_features = FeatureEmbeddings(items, size)
         self.user_tower = Tower(config.hidden_sizes, size, config.dropout)

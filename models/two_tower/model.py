@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from kuberec.features import EntityTable
-from kuberec.training.layers import EntityEmbeddings, FeatureEmbeddings, IdDropout, with_bias, with_one
+from kuberec.training.layers import EntityEmbeddings, FeatureEmbeddings, IdDropout, biases, with_bias, with_one
 from kuberec.training.network import Inputs, RetrievalNetwork, Tensor
 
 from .config import TwoTowerConfig
@@ -28,7 +28,7 @@ class TwoTowerNetwork(RetrievalNetwork):
         self.item_embeddings = EntityEmbeddings(items, size, config.dropout)
         self.user_tower = ResidualTower(config.hidden_sizes, size)
         self.item_tower = ResidualTower(config.hidden_sizes, size)
-        self.item_bias = keras.layers.Embedding(len(items), 1, embeddings_initializer="zeros")
+        self.item_bias = biases(len(items))
         self.feature_bias = FeatureEmbeddings(items, 1)
         self.id_dropout = IdDropout(config.id_dropout)
 

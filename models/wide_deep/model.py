@@ -10,6 +10,7 @@ from kuberec.training.layers import (
     EntityEmbeddings,
     FeatureEmbeddings,
     IdDropout,
+    biases,
     embedding,
     pair_products,
     with_bias,
@@ -48,8 +49,8 @@ class WideDeepNetwork(InteractionNetwork):
         self.deep_output = keras.layers.Dense(1, use_bias=False)
         self.crossed = {name: info.size for name, info in items.infos.items() if _is_crossed(info.type, info.size)}
         codes = sum(size - 1 for size in self.crossed.values())  # without the missing one
-        self.wide = [embedding(len(users), codes), FeatureEmbeddings(users, codes)] if codes else []
-        self.item_bias = keras.layers.Embedding(len(items), 1, embeddings_initializer="zeros")
+        self.wide: list[Any] = [embedding(len(users), codes), FeatureEmbeddings(users, codes)] if codes else []
+        self.item_bias = biases(len(items))
         self.feature_bias = FeatureEmbeddings(items, 1)
         self.id_dropout = IdDropout(config.id_dropout)
 

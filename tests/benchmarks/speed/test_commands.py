@@ -26,10 +26,10 @@ def test_each_family_is_compared_with_the_peer_of_its_loss() -> None:
     assert ratios["triplet warp"] == {"lightfm": 3.0}
 
 
-def test_a_step_is_a_batch_of_positives() -> None:
-    runs = [{"settings": {"batch_size": 50}, "seconds": [2.0, 4.0, 3.0], "peak_gib": 1.0}]
+def test_a_catalogue_is_judged_by_the_median_step() -> None:
+    runs = [{"step_seconds": [0.2, 0.4], "peak_gib": 1.0}, {"step_seconds": [0.3], "peak_gib": 2.0}]
     entry = catalogue._entry(100, runs)
-    assert (entry["positives"], entry["step_milliseconds"]) == (200, 750.0)
+    assert (entry["positives"], entry["step_milliseconds"], entry["peak_gib"]) == (200, 300.0, 2.0)
 
 
 def test_a_section_lands_between_its_markers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
