@@ -3,8 +3,9 @@
     .venv/bin/python benchmarks/speed/time_to_quality.py --data DIR
 
 Each user's last film is sought among all films, without those the user took. A peer's time ends where its NDCG is
-highest; Kuberec trains with default hyperparameters until it is as good. Judging costs nobody time, starting a process
-neither; tracing the graph counts. The last line is one JSON object.
+highest; Kuberec trains with vectors as long as the peers' until it is as good, by hyperparameters that were chosen on
+the films before the last (`SETTINGS`). Judging costs nobody time, starting a process neither; tracing the graph counts.
+The last line is one JSON object.
 """
 
 import sys
@@ -13,11 +14,28 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from benchmarks.speed.command import add_data, finish, movielens_or_synthetic, new_parser, ours, peer, stored, table
+from benchmarks.speed.command import (
+    EMBEDDING_SIZE,
+    add_data,
+    finish,
+    movielens_or_synthetic,
+    new_parser,
+    ours,
+    peer,
+    stored,
+    table,
+)
 from benchmarks.speed.judge import METRIC
 from kuberec.training.families import family_names
 
 FAMILY = "matrix_factorization"
+SETTINGS = {
+    "embedding_size": EMBEDDING_SIZE,
+    "batch_size": 16384,
+    "learning_rate": 0.02,
+    "regularization": 0.01,
+    "dropout": 0.2,
+}
 PEERS = ("implicit_bpr", "lightfm_bpr", "lightfm_warp", "rectools_dssm")
 BESIDE = "implicit_als"
 CLOSED_FORMS = ("ease", "als")
@@ -33,7 +51,7 @@ def main() -> None:
     with stored(positives) as path:
         peers = {name: peer("curve", path, arguments.threads, name) for name in arguments.peers.split(",")}
         reach = max(found["best"][METRIC] for found in peers.values())
-        trained = ours("curve", path, arguments.threads, FAMILY, arguments.set, "--reach", str(reach))
+        trained = ours("curve", path, arguments.threads, FAMILY, {**SETTINGS, **arguments.set}, "--reach", str(reach))
         beside = {BESIDE: peer("curve", path, arguments.threads, BESIDE)["best"]}
         for name in sorted(set(CLOSED_FORMS) & set(family_names())):
             beside[f"Kuberec {name}"] = ours("closed-form", path, arguments.threads, name, {})["curve"][0]
