@@ -23,7 +23,7 @@ def signatures(graph: ServingGraph) -> dict[str, Callable[..., Any]]:
     nothing = tf.zeros([1, 0], tf.string)
     ids, lists, number = _spec("string", None), _spec("string", None, None), _spec("int32")
 
-    @tf.function(input_signature=[ids, number, lists, lists])
+    @tf.function(input_signature=[ids, number, lists, lists], autograph=False)
     def recommend(
         user_id: tf.Tensor,
         k: tf.Tensor = k,
@@ -32,11 +32,11 @@ def signatures(graph: ServingGraph) -> dict[str, Callable[..., Any]]:
     ) -> dict[str, tf.Tensor]:
         return graph.recommend(user_id, k, exclude_item_ids, history_item_ids)
 
-    @tf.function(input_signature=[ids, lists])
+    @tf.function(input_signature=[ids, lists], autograph=False)
     def score(user_id: tf.Tensor, item_ids: tf.Tensor) -> dict[str, tf.Tensor]:
         return graph.score(user_id, item_ids)
 
-    @tf.function(input_signature=[ids, number])
+    @tf.function(input_signature=[ids, number], autograph=False)
     def similar_items(item_id: tf.Tensor, k: tf.Tensor = k) -> dict[str, tf.Tensor]:
         return graph.similar_items(item_id, k)
 

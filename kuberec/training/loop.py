@@ -58,12 +58,12 @@ class TrainingLoop:
             )
         return {"loss": mean}
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)  # rewriting all that a step calls takes longer than tracing it
     def _run_steps(self, epoch: tf.Tensor, start: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
-        total = tf.constant(0.0)
-        for step in tf.range(start, end):
-            total += self._step(epoch, step)
-        return total
+        def step(number: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            return number + 1, total + self._step(epoch, number)
+
+        return tf.while_loop(lambda number, _: number < end, step, [start, tf.constant(0.0)])[1]
 
     def _step(self, epoch: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
         # Added in the graph, where the greatest seed wraps around.
