@@ -33,8 +33,8 @@ SETTINGS = {
     "embedding_size": EMBEDDING_SIZE,
     "batch_size": 16384,
     "learning_rate": 0.02,
-    "regularization": 0.01,
-    "dropout": 0.2,
+    "regularization": 0.005,
+    "dropout": 0,
 }
 PEERS = ("implicit_bpr", "lightfm_bpr", "lightfm_warp", "rectools_dssm")
 BESIDE = "implicit_als"
