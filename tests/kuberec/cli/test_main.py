@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -84,7 +85,9 @@ def test_an_interrupt_is_exit_code_130_without_a_traceback(tmp_path: Path) -> No
     config = tmp_path / "run.yaml"
     os.mkfifo(config)
     words = [PROGRAM, "run", "--config", str(config)]
-    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process, config.open("w"):
+    # Tests that run in the background of a shell inherit that the signal is ignored.
+    listening = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, preexec_fn=listening) as process, config.open("w"):
         # Opening the pipe waited until the other side reads: now it hangs in the middle of its work.
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=30)
