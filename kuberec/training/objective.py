@@ -56,36 +56,31 @@ class Objective:
         return losses + self.config.regularization * (tf.gather(_squares(user_vectors), step.row) + item_lengths)
 
     def _exact(self, step: Step, user_vectors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        catalogue, places = self._items(self.data.known_items), self.data.places(step.item)
-        every = _products(user_vectors, catalogue)
-        losses = catalogue_softmax(every / self.config.temperature, step.row, places)
-        return losses, tf.gather(_squares(catalogue), places)
+        every, places, lengths = self._catalogue(step, user_vectors)
+        return catalogue_softmax(every / self.config.temperature, step.row, places), lengths
 
     def _pairs(self, step: Step, history: tf.Tensor, user_vectors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        catalogue, places = self._items(self.data.known_items), self.data.places(step.item)
-        every = _products(user_vectors, catalogue)
+        every, places, lengths = self._catalogue(step, user_vectors)
         negatives = self.data.draw(step, [tf.size(places), self.config.comparisons])
         cells = step.row[:, None] * self.data.n_known + tf.concat([places[:, None], negatives], axis=1)
         # One read for both: the gradient of each is as large as all scores.
         scores = tf.gather(tf.reshape(every, [-1]), cells)
         positive, negative = tf.split(scores, [1, self.config.comparisons], axis=1)
         valid = self.data.valid_cells(step, history, cells[:, 1:])
-        losses = pairwise_loss(self.config, positive[:, 0], negative, valid, self.data.n_known)
-        return losses, tf.gather(_squares(catalogue), places)
+        return pairwise_loss(self.config, positive[:, 0], negative, valid, self.data.n_known), lengths
 
     def _read(self, step: Step, user_vectors: tf.Tensor, negatives: tf.Tensor) -> Any:
         """Scores of the positives `[P]` and of the negatives `[R, M]`, and the positives' squared lengths `[P]`."""
-        catalogue, places = self._items(self.data.known_items), self.data.places(step.item)
-        every = _products(user_vectors, catalogue)
+        every, places, lengths = self._catalogue(step, user_vectors)
         positive = tf.gather_nd(every, tf.stack([step.row, places], axis=1))
         negative = every if self.data.all_negatives else tf.gather(every, negatives, axis=1)
-        return positive, negative, tf.gather(_squares(catalogue), places)
+        return positive, negative, lengths
 
     def _encode(self, step: Step, user_vectors: tf.Tensor, negatives: tf.Tensor) -> Any:
         """The same, of the step's items alone."""
         item_vectors = self._items(step.item)
         positive = self.network.interact(tf.gather(user_vectors, step.row), item_vectors)
-        negative = self.network.cross(user_vectors, self._items(tf.gather(self.data.known_items, negatives)))
+        negative = self._cross(user_vectors, self._items(tf.gather(self.data.known_items, negatives)))
         return positive, negative, _squares(item_vectors)
 
     def _sampled(
@@ -116,6 +111,16 @@ class Objective:
         # One that was drawn twice is met twice as often: its first column, the valid one, stands for all.
         return tf.gather(tf.searchsorted(places, places), columns)
 
+    def _catalogue(self, step: Step, user_vectors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Scores of all known items `[R, n]`, and the positives' places among them and squared lengths `[P]`."""
+        catalogue, places = self._items(self.data.known_items), self.data.places(step.item)
+        return self._cross(user_vectors, catalogue), places, tf.gather(_squares(catalogue), places)
+
+    def _cross(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        if not self.network.is_dot_product:
+            return self.network.cross(users, items)
+        return tf.matmul(users, items, transpose_b=True)  # the same; its gradient transposes nothing
+
     def _items(self, index: tf.Tensor) -> tf.Tensor:
         return self.network.encode_items(self.data.item_inputs(index), training=True)
 
@@ -137,11 +142,6 @@ def catalogue_softmax(
         return tf.tensor_scatter_nd_sub(share, cells, upstream), None, None
 
     return tf.gather(total, row) - tf.gather_nd(every, cells), gradient
-
-
-def _products(users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-    """What a dot-product network's `cross` gives; the gradient transposes nothing."""
-    return tf.matmul(users, items, transpose_b=True)
 
 
 def _squares(vectors: tf.Tensor) -> tf.Tensor:

@@ -15,9 +15,9 @@ from tests.kuberec.builders import make_features, taste_rows
 PLAIN = {"embedding_size": 4, "batch_size": 32, "dropout": 0, "regularization": 0}
 
 
-def _objective(**settings: object) -> Objective:
+def _objective(family_name: str = "matrix_factorization", **settings: object) -> Objective:
     """Over 20 items, with weights large enough for scores that differ."""
-    family = load_family("matrix_factorization")
+    family = load_family(family_name)
     config = parse_config(family.config, PLAIN | settings)
     assert isinstance(config, GradientConfig)
     features = make_features(taste_rows(users=20, items=20, each=10))
@@ -79,6 +79,19 @@ def test_a_small_catalogue_gives_the_exact_softmax() -> None:
     positive, every = _scores(objective, step)
     total = np.log(np.exp(every[:, 1:] / 0.5).sum(axis=1))  # all but the unknown item
     np.testing.assert_allclose(objective.losses(step), total - positive / 0.5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("family", ["neumf", "wide_deep"])
+def test_the_exact_softmax_is_over_the_scores_of_the_network_also_where_they_are_no_dot_products(family: str) -> None:
+    extra = {"id_dropout": 0} if family == "wide_deep" else {}
+    objective = _objective(family, n_negatives=20, **extra)
+    assert objective.exact
+    step = _step(objective)
+    network, data = objective.network, objective.data
+    users = tf.gather(network.encode_users(data.user_inputs(step)), step.row)
+    every = network.cross(users, network.encode_items(data.item_inputs(data.known_items))).numpy()
+    positive = network.interact(users, network.encode_items(data.item_inputs(step.item))).numpy()
+    np.testing.assert_allclose(objective.losses(step), np.log(np.exp(every).sum(axis=1)) - positive, rtol=1e-4)
 
 
 def test_the_sampled_softmax_of_all_negatives_is_exact() -> None:
