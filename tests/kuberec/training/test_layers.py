@@ -27,6 +27,15 @@ def test_embed_is_the_mean_without_the_padding() -> None:
     np.testing.assert_allclose(vectors, [(table[1] + table[3]) / 2, table[2], np.zeros(3)], rtol=1e-6)
 
 
+def test_an_embedding_never_reads_its_whole_table() -> None:
+    layer = embedding(4, 3)
+    layer.build(None)
+    graph = tf.function(layer).get_concrete_function(tf.TensorSpec([None], tf.int32)).graph
+    operations = {operation.type for operation in graph.get_operations()}
+    assert "ResourceGather" in operations
+    assert "ReadVariableOp" not in operations
+
+
 def test_feature_embeddings_are_summed_and_missing_ones_add_nothing() -> None:
     table = EntityTable(ids=np.array([""]), known=np.array([False]), columns={}, infos=INFOS)
     layer = FeatureEmbeddings(table, 5)
