@@ -3,8 +3,8 @@
     .venv/bin/python benchmarks/speed/catalogue.py [--embedding-size 64]
 
 Every user has two positives and every item at least one, the others by skewed popularity. What is timed are windows of
-steps of the first pass, after the graph is traced. Weights and optimizer state
-take 12 bytes an entry: 10 million users and items with vectors of 64 take 14.5 GiB. The last line is one JSON object.
+steps of the first pass, after the graph is traced. Weights and optimizer state take 12 bytes an entry: 10 million users
+and items with vectors of 64 take 14.5 GiB. The last line is one JSON object.
 """
 
 import sys

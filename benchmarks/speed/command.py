@@ -83,7 +83,7 @@ def _run(command: Sequence[str]) -> dict[str, Any]:
 
 
 def finish(page: Path, name: str, title: str, parts: Sequence[str], result: Mapping[str, Any]) -> None:
-    """Print the result as the last line, which no page that cannot be written may lose, and write a section."""
+    """Print the result as the last line, then write a section: a page that refuses it loses no measurement."""
     machine = (
         f"Machine: {platform.machine()}, {psutil.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB."
     )

@@ -79,12 +79,13 @@ def step_seconds(phase: Phase) -> list[float]:
     """Mean seconds of a step in each of some windows of steps, one after the other in the first pass, and around."""
     loop = phase.loop
     loop.data.shuffle(0, 0)
+    length = min(WINDOW, loop.steps_per_epoch)
     windows = []
     for number in range(1 + WINDOWS):  # the first traces the graph
-        first = number * WINDOW % max(1, loop.steps_per_epoch - WINDOW)
+        first = number * length % (loop.steps_per_epoch - length + 1)
         start = time.perf_counter()
-        float(loop._run_steps(tf.constant(0), tf.constant(first), tf.constant(first + WINDOW)))
-        windows.append((time.perf_counter() - start) / WINDOW)
+        float(loop._run_steps(tf.constant(0), tf.constant(first), tf.constant(first + length)))
+        windows.append((time.perf_counter() - start) / length)
     return windows[1:]
 
 
