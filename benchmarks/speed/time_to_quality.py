@@ -3,9 +3,15 @@
     .venv/bin/python benchmarks/speed/time_to_quality.py --data DIR
 
 Each user's last film is sought among all films, without those the user took. A peer's time ends where its NDCG is
-highest; Kuberec trains with vectors as long as the peers' until it is as good, by hyperparameters that were chosen on
-the films before the last (`SETTINGS`). Judging costs nobody time, starting a process neither; tracing the graph counts.
-The last line is one JSON object.
+highest; Kuberec trains with vectors as long as the peers' until it is as good. Beside them stand closed forms, and what
+the settings of benchmarks/speed/training.py come to. Judging costs nobody time, starting a process neither; tracing the
+graph counts. The last line is one JSON object.
+
+Kuberec's learning rate and regularization are those that are best after eight passes on validation rows, by
+
+    .venv/bin/python benchmarks/quality/tune.py --dataset DIR/ml-1m --protocol leave_one_out \\
+        --family matrix_factorization --set embedding_size=64 batch_size=16384 dropout=0 epochs=8 patience=null \\
+        --grid learning_rate=0.005,0.01,0.02 regularization=0,0.005,0.02
 """
 
 import sys
@@ -26,6 +32,8 @@ from benchmarks.speed.command import (
     table,
 )
 from benchmarks.speed.judge import METRIC
+from benchmarks.speed.training import LOSSES
+from benchmarks.speed.training import SETTINGS as FAST
 from kuberec.training.families import family_names
 
 FAMILY = "matrix_factorization"
@@ -53,6 +61,10 @@ def main() -> None:
         reach = max(found["best"][METRIC] for found in peers.values())
         trained = ours("curve", path, arguments.threads, FAMILY, {**SETTINGS, **arguments.set}, "--reach", str(reach))
         beside = {BESIDE: peer("curve", path, arguments.threads, BESIDE)["best"]}
+        for loss, like in LOSSES.items():
+            fast = {"embedding_size": EMBEDDING_SIZE, **FAST, **like}
+            curve = ours("curve", path, arguments.threads, FAMILY, fast, "--reach", str(reach))["curve"]
+            beside[f"{FAMILY} {loss}, as in the speed of training"] = max(curve, key=lambda point: point[METRIC])
         for name in sorted(set(CLOSED_FORMS) & set(family_names())):
             beside[f"Kuberec {name}"] = ours("closed-form", path, arguments.threads, name, {})["curve"][0]
     compared = {name: _compared(found["best"], trained["curve"]) for name, found in peers.items()}
@@ -65,7 +77,7 @@ def main() -> None:
             ["peer", "its best NDCG@10", "seconds", f"seconds of {FAMILY}", "ratio"],
             [[name, *_cells(each)] for name, each in compared.items()],
         ),
-        "Beside them, seconds of a whole fit:",
+        "Beside them, each at its best:",
         table(["", "NDCG@10", "seconds"], [[name, f"{p[METRIC]:.4f}", p["seconds"]] for name, p in beside.items()]),
         *(f"- {name}: {', '.join(f'{key} {value}' for key, value in each.items())}" for name, each in settings.items()),
     ]
