@@ -1,5 +1,6 @@
 """Layers that several families share."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -45,12 +46,29 @@ def embed(layer: keras.layers.Layer, codes: Tensor) -> Tensor:
     """Vectors of codes `[B]` or of the mean over codes `[B, width]`, without the padding 0."""
     if isinstance(layer, keras.layers.Dense):
         return layer(codes if len(codes.shape) == 2 else keras.ops.expand_dims(codes, -1))
+    if len(codes.shape) == 2:
+        return mean_of_row(layer, codes)
     vectors = layer(codes)
-    mask = keras.ops.expand_dims(keras.ops.cast(codes != 0, vectors.dtype), -1)
-    vectors = vectors * mask
-    if len(codes.shape) == 1:
-        return vectors
-    return keras.ops.sum(vectors, axis=1) / keras.ops.maximum(keras.ops.sum(mask, axis=1), 1.0)
+    return vectors * keras.ops.expand_dims(keras.ops.cast(codes != 0, vectors.dtype), -1)
+
+
+def mean_of_row(encode: Callable[[Tensor], Tensor], codes: Tensor) -> Tensor:
+    """Means `[B, size]` of the vectors of each row's codes `[B, width]`; zeros for a row of padding 0 alone.
+
+    The padding is left out before anything is encoded: titles and histories are padding for the most part.
+
+    Args:
+        encode: Gives the vectors `[N, size]` of codes `[N]`.
+        codes: int32.
+    """
+    ops = keras.ops
+    n_rows, width = ops.shape(codes)
+    flat = ops.reshape(codes, (-1,))
+    (place,) = ops.nonzero(flat)
+    vectors = encode(ops.take(flat, place))
+    total = ops.segment_sum(vectors, place // width, num_segments=n_rows)
+    count = ops.sum(ops.cast(codes != 0, vectors.dtype), axis=1, keepdims=True)
+    return total / ops.maximum(count, 1.0)
 
 
 class Embedding(keras.layers.Embedding):

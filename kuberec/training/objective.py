@@ -78,7 +78,7 @@ class Objective:
 
     def _encode(self, step: Step, user_vectors: tf.Tensor, negatives: tf.Tensor) -> Any:
         """The same, of the step's items alone."""
-        item_vectors = self._items(step.item)
+        item_vectors = self._positives(step.item)
         positive = self.network.interact(tf.gather(user_vectors, step.row), item_vectors)
         negative = self._cross(user_vectors, self._items(tf.gather(self.data.known_items, negatives)))
         return positive, negative, _squares(item_vectors)
@@ -120,6 +120,12 @@ class Objective:
         if not self.network.is_dot_product:
             return self.network.cross(users, items)
         return tf.matmul(users, items, transpose_b=True)  # the same; its gradient transposes nothing
+
+    def _positives(self, index: tf.Tensor) -> tf.Tensor:
+        if not self.network.uses_item_features:
+            return self._items(index)  # looked up, which is as cheap as to tell the distinct ones
+        distinct, place = tf.unique(index)
+        return tf.gather(self._items(distinct), place)
 
     def _items(self, index: tf.Tensor) -> tf.Tensor:
         return self.network.encode_items(self.data.item_inputs(index), training=True)

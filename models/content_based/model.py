@@ -9,7 +9,7 @@ import keras
 
 from kuberec.errors import ModelError
 from kuberec.features import EntityTable
-from kuberec.training.layers import FeatureEmbeddings, Tower, with_bias, with_one
+from kuberec.training.layers import FeatureEmbeddings, Tower, mean_of_row, with_bias, with_one
 from kuberec.training.network import Inputs, RetrievalNetwork, Tensor
 
 from .config import ContentBasedConfig
@@ -47,16 +47,14 @@ class ContentBasedNetwork(RetrievalNetwork):
 
     def encode_users(self, inputs: Inputs, training: bool = False) -> Tensor:
         """Vectors `[B, embedding_size + 1]`, the last entry 1 for the item's bias."""
-        ops = keras.ops
-        history = inputs["history"]
-        columns = {
-            name: ops.take(column, ops.reshape(history, (-1,)), axis=0) for name, column in self.item_columns.items()
-        }
-        vectors = self.item_tower(self.item_features(columns), training=training)
-        vectors = ops.reshape(vectors, (*ops.shape(history), self.size))
-        mask = ops.expand_dims(ops.cast(history != 0, vectors.dtype), -1)
-        mean = ops.sum(vectors * mask, axis=1) / ops.maximum(ops.sum(mask, axis=1), 1.0)
+        mean = mean_of_row(lambda items: self._liked(items, training), inputs["history"])
         return with_one(self.user_tower(mean, training=training))
+
+    def _liked(self, items: Tensor, training: bool) -> Tensor:
+        """Vectors `[N, embedding_size]` of items `[N]`, each encoded once."""
+        distinct, place = keras.ops.unique(items, return_inverse=True)
+        columns = {name: keras.ops.take(column, distinct, axis=0) for name, column in self.item_columns.items()}
+        return keras.ops.take(self.item_tower(self.item_features(columns), training=training), place, axis=0)
 
     def encode_items(self, inputs: Inputs, training: bool = False) -> Tensor:
         """Vectors `[B, embedding_size + 1]`, the last entry the bias of the features."""

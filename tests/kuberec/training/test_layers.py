@@ -3,7 +3,16 @@ import tensorflow as tf
 
 from kuberec.features import EntityTable, FeatureInfo
 from kuberec.schema import FeatureType
-from kuberec.training.layers import FeatureEmbeddings, IdDropout, Tower, embed, embedding, with_bias, with_one
+from kuberec.training.layers import (
+    FeatureEmbeddings,
+    IdDropout,
+    Tower,
+    embed,
+    embedding,
+    mean_of_row,
+    with_bias,
+    with_one,
+)
 
 INFOS = {
     "genre": FeatureInfo(FeatureType.MULTI_CATEGORICAL, 4),
@@ -25,6 +34,17 @@ def test_embed_is_the_mean_without_the_padding() -> None:
     table = layer.get_weights()[0]
     vectors = embed(layer, tf.constant([[1, 3, 0], [2, 0, 0], [0, 0, 0]]))
     np.testing.assert_allclose(vectors, [(table[1] + table[3]) / 2, table[2], np.zeros(3)], rtol=1e-6)
+
+
+def test_padding_is_not_encoded() -> None:
+    encoded = []
+
+    def encode(codes: tf.Tensor) -> tf.Tensor:
+        encoded.extend(codes.numpy())
+        return tf.cast(codes, tf.float32)[:, None]
+
+    assert mean_of_row(encode, tf.constant([[0, 0, 0], [5, 1, 0], [0, 2, 0]])).numpy().tolist() == [[0], [3], [2]]
+    assert encoded == [5, 1, 2]
 
 
 def test_an_embedding_never_reads_its_whole_table() -> None:

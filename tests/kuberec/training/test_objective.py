@@ -134,8 +134,11 @@ def test_logistic_weighs_the_mean_negative_against_the_positive(n_negatives: int
 
 
 @pytest.mark.parametrize("negatives", ["uniform", "popularity", "in_batch"])
-def test_reading_from_the_catalogue_and_encoding_the_step_alone_agree(negatives: str) -> None:
-    objective = _objective(loss="logistic", negatives=negatives, n_negatives=8, regularization=0.1)
+@pytest.mark.parametrize(("family", "settings"), [("matrix_factorization", {}), ("two_tower", {"id_dropout": 0})])
+def test_reading_from_the_catalogue_and_encoding_the_step_alone_agree(
+    family: str, settings: dict[str, object], negatives: str
+) -> None:
+    objective = _objective(family, loss="logistic", negatives=negatives, n_negatives=8, regularization=0.1, **settings)
     assert objective.small_catalogue
     step = _step(objective)
     read = _losses_and_gradients(objective, step)
