@@ -30,7 +30,7 @@ class TrainingLoop:
         build(network, data)
         self.objective = Objective(network, config, self.data)
         self.trained = [variable.value for variable in network.trainable_variables]
-        self.optimizer = SparseAdam(self.trained, config.learning_rate)
+        self.optimizer = SparseAdam(self.trained, config.learning_rate * network.fine_tuning)
 
     @property
     def variables(self) -> list[tf.Variable]:

@@ -40,6 +40,8 @@ class RetrievalNetwork(keras.Model, ABC):
 
     pretraining = 0
     """Passes over the positives that each of the `parts` is trained for before the whole."""
+    fine_tuning = 1.0
+    """Share of the learning rate at which this network is trained: less than 1 keeps what the parts have learned."""
 
     @abstractmethod
     def encode_users(self, inputs: Inputs, training: bool = False) -> Tensor:

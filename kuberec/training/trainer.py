@@ -105,31 +105,44 @@ class Phase:
     ) -> PhaseProgress:
         """Pass over the data until `epochs`, or until `patience` passes brought no better validation metric."""
         progress = self.checkpoints.restore(phase, self.loop.variables)
-        if isinstance(self.config, GradientConfig) and not progress.epoch:
-            self._pretrain(self.config)
+        if not progress.epoch:
+            self._pretrain(phase)
+
+        def judged() -> dict[str, float]:
+            return validation.metrics(self.model()) if validation else {}
+
+        return self._passes(phase, self.loop, progress, epochs, patience, judged)
+
+    def _pretrain(self, phase: str) -> None:
+        """Train the network's parts one by one, where it has any; see `RetrievalNetwork.parts`."""
+        for number, part in enumerate(self.network.parts(), 1):
+            loop, name = _loop(part, self.config, self.data, self.run_options.seed), f"{phase}-part-{number}"
+            progress = self.checkpoints.restore(name, loop.variables)
+            self._passes(name, loop, progress, self.network.pretraining)
+        if self.network.pretraining:
+            self.network.join_parts()
+
+    def _passes(
+        self,
+        name: str,
+        loop: Any,
+        progress: PhaseProgress,
+        epochs: int,
+        patience: int | None = None,
+        judged: Callable[[], dict[str, float]] = dict,
+    ) -> PhaseProgress:
         saved = time.monotonic()
-        with _shown(f"{self.family.name} {phase}", epochs) as show, _summaries(self.run_options.logs, phase) as write:
+        with _shown(f"{self.family.name} {name}", epochs) as show, _summaries(self.run_options.logs, name) as write:
             while progress.epoch < epochs and not _stale(progress, patience):
-                record = self.loop.run_epoch(progress.epoch)
-                if validation:
-                    record |= validation.metrics(self.model())
+                record = loop.run_epoch(progress.epoch) | judged()
                 _advance(progress, record, f"ndcg@{self.run_options.k}")
                 show(progress)
                 write(progress)
                 if time.monotonic() - saved >= self.run_options.checkpoint_seconds:
-                    self.checkpoints.save(phase, progress, self.loop.variables)
+                    self.checkpoints.save(name, progress, loop.variables)
                     saved = time.monotonic()
-        self.checkpoints.save(phase, progress, self.loop.variables)
+        self.checkpoints.save(name, progress, loop.variables)
         return progress
-
-    def _pretrain(self, config: GradientConfig) -> None:
-        """Train the network's parts one by one, where it has any; see `RetrievalNetwork.parts`."""
-        for part in self.network.parts():
-            loop = TrainingLoop(part, config, self.data, self.run_options.seed)
-            for epoch in range(self.network.pretraining):
-                loop.run_epoch(epoch)
-        if self.network.pretraining:
-            self.network.join_parts()
 
     def model(self) -> FittedModel:
         """The network as it now is, bound to the phase's data."""

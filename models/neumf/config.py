@@ -20,3 +20,5 @@ class NeuMFConfig(InteractionConfig):
     """Passes that the factorization and the perceptron are each trained for on their own before they are joined."""
     factors_share: float = Field(0.5, ge=0, le=1)
     """Weight of the pretrained factorization's output when they are joined; the perceptron's gets the rest."""
+    fine_tuning: float = Field(0.3, gt=0, le=1)
+    """Share of the learning rate at which the joined parts are trained on: Adam's first steps are as large as ever."""

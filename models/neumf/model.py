@@ -23,6 +23,7 @@ class NeuMFNetwork(InteractionNetwork):
         super().__init__(**kwargs)
         self.size, self.width = config.embedding_size, config.hidden_sizes[0]
         self.pretraining, self.factors_share = config.pretraining, config.factors_share
+        self.fine_tuning = config.fine_tuning if config.pretraining else 1.0
         self.user_factors, self.item_factors = embedding(len(users), self.size), embedding(len(items), self.size)
         self.user_half, self.item_half = embedding(len(users), self.width), embedding(len(items), self.width)
         self.dropout = keras.layers.Dropout(config.dropout)

@@ -68,3 +68,15 @@ def test_pretraining_gives_a_head_start() -> None:
         return fit(family, config, features, TrainingRun()).history[0]["loss"]
 
     assert first_loss(8) < first_loss(0)
+
+
+def test_joined_parts_are_tuned_at_a_share_of_the_learning_rate() -> None:
+    def moved(**settings: object) -> float:
+        network, config, data = _network(embedding_size=8, batch_size=10_000, regularization=0, **settings)
+        before = network.user_factors.embeddings.numpy()
+        TrainingLoop(network, config, data, 0).run_epoch(0)
+        return float(np.abs(network.user_factors.embeddings.numpy() - before).max())
+
+    # The first step of Adam is as long as its learning rate.
+    assert np.isclose(moved(pretraining=1, fine_tuning=0.1), 0.003, rtol=0.01)
+    assert np.isclose(moved(pretraining=0, fine_tuning=0.1), 0.03, rtol=0.01)

@@ -11,6 +11,7 @@ from kuberec.features import Features
 from kuberec.training.checkpoints import Checkpoints, Progress
 from kuberec.training.config import TrainingRun, parse_config
 from kuberec.training.families import family_names, load_family
+from kuberec.training.loop import TrainingLoop
 from kuberec.training.trainer import REFIT, Phase, fit
 from tests.kuberec.builders import make_features, taste_rows
 
@@ -28,10 +29,10 @@ def family_name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def _phase(name: str, features: Features, folder: Path | None) -> Phase:
+def _phase(name: str, features: Features, folder: Path | None, **settings: object) -> Phase:
     family = load_family(name)
     run = TrainingRun(seed=5, checkpoints=folder, checkpoint_seconds=0)
-    config = parse_config(family.config, SETTINGS)
+    config = parse_config(family.config, SETTINGS | settings)
     return Phase(family, config, features, features.train, run, Checkpoints(folder))
 
 
@@ -42,6 +43,32 @@ def test_a_resumed_phase_equals_the_unbroken_one(family_name: str, features: Fea
     resumed = _phase(family_name, features, tmp_path / "checkpoints")
     progress = resumed.run(REFIT, 4)
     assert [record["epoch"] for record in progress.history] == [1, 2, 3, 4]
+    for ours, theirs in zip(resumed.loop.variables, unbroken.loop.variables, strict=True):
+        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+
+
+@pytest.mark.parametrize("passes", range(1, 6))
+def test_pretraining_that_was_interrupted_goes_on(
+    passes: int, features: Features, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unbroken = _phase("neumf", features, None, pretraining=2)
+    unbroken.run(REFIT, 2)
+    made: list[int] = []
+    run_epoch, most = TrainingLoop.run_epoch, passes
+
+    def counted(loop: TrainingLoop, epoch: int) -> dict[str, float]:
+        if len(made) == most:
+            raise KeyboardInterrupt
+        made.append(epoch)
+        return run_epoch(loop, epoch)
+
+    monkeypatch.setattr(TrainingLoop, "run_epoch", counted)
+    with pytest.raises(KeyboardInterrupt):
+        _phase("neumf", features, tmp_path, pretraining=2).run(REFIT, 2)
+    most = 6
+    resumed = _phase("neumf", features, tmp_path, pretraining=2)
+    resumed.run(REFIT, 2)
+    assert made == [0, 1, 0, 1, 0, 1], "each pass of the parts and of the whole once"
     for ours, theirs in zip(resumed.loop.variables, unbroken.loop.variables, strict=True):
         np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
 
