@@ -11,7 +11,7 @@ Kuberec's learning rate and regularization are those that are best after eight p
 
     .venv/bin/python benchmarks/quality/tune.py --dataset DIR/ml-1m --protocol leave_one_out \\
         --family matrix_factorization --set embedding_size=64 batch_size=16384 dropout=0 epochs=8 patience=null \\
-        --grid learning_rate=0.005,0.01,0.02 regularization=0,0.005,0.02
+        --grid learning_rate=0.005,0.01,0.02,0.04 regularization=0,0.005
 """
 
 import sys
@@ -41,7 +41,7 @@ SETTINGS = {
     "embedding_size": EMBEDDING_SIZE,
     "batch_size": 16384,
     "learning_rate": 0.02,
-    "regularization": 0.005,
+    "regularization": 0,
     "dropout": 0,
 }
 PEERS = ("implicit_bpr", "lightfm_bpr", "lightfm_warp", "rectools_dssm")

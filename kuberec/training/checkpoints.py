@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from kuberec.errors import ModelError
+
 Array = npt.NDArray[Any]
 PROGRESS = "progress"
 
@@ -58,10 +60,21 @@ class Checkpoints:
             temporary.unlink(missing_ok=True)
 
     def restore(self, phase: str, variables: Sequence[tf.Variable]) -> Progress:
-        """Set the variables to a phase's last state; a fresh `Progress` where there is none."""
+        """Set the variables to a phase's last state; a fresh `Progress` where there is none.
+
+        Raises:
+            ModelError: The state is that of another network.
+        """
         if not self.folder or not self._path(phase).exists():
             return Progress()
         with np.load(self._path(phase)) as stored:
+            expected = [tuple(variable.shape) for variable in variables]
+            got = [stored[str(number)].shape for number in range(len(stored.files) - 1)]
+            if expected != got:
+                raise ModelError(
+                    f"the checkpoint {self._path(phase)} does not fit the network: shapes {expected} were expected, "
+                    f"got {got}. Another version of Kuberec wrote it; delete {self.folder} and train anew."
+                )
             for number, variable in enumerate(variables):
                 variable.assign(stored[str(number)])
             return Progress(**json.loads(str(stored[PROGRESS])))

@@ -73,6 +73,13 @@ def test_pretraining_that_was_interrupted_goes_on(
         np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
 
 
+def test_a_checkpoint_of_another_network_is_a_clear_error(features: Features, tmp_path: Path) -> None:
+    _phase("matrix_factorization", features, tmp_path).run(REFIT, 1)
+    other = _phase("matrix_factorization", features, tmp_path, embedding_size=5)
+    with pytest.raises(ModelError, match=r"refit\.npz does not fit the network: .*delete .* and train anew"):
+        other.run(REFIT, 2)
+
+
 def test_training_stops_when_validation_gets_no_better(features: Features) -> None:
     family = load_family("matrix_factorization")
     config = parse_config(family.config, SETTINGS | {"epochs": 200, "patience": 3})
