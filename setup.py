@@ -22,6 +22,8 @@ setup(
         "duckdb>=1.4,<1.5",
         "fsspec>=2025.5",
         "grpcio>=1.70",
+        "grpcio-health-checking>=1.70",
+        "grpcio-reflection>=1.70",
         "ibis-framework[duckdb]>=11",
         "jinja2>=3.1",
         "keras>=3.12",

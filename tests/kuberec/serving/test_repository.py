@@ -13,6 +13,8 @@ from tensorflow_serving.apis import classification_pb2, prediction_log_pb2
 
 from kuberec.errors import ServingError
 from kuberec.serving.client import Client, recommend
+from kuberec.serving.config import folder_config
+from kuberec.serving.options import ServerOptions
 from kuberec.serving.predict import predict
 from kuberec.serving.repository import ModelRepository
 from kuberec.serving.server import ModelServer
@@ -45,8 +47,8 @@ def repository(saved: Path, tmp_path: Path) -> Path:
 
 
 def polled(repository: Path) -> ModelRepository:
-    models = ModelRepository(repository)
-    models.poll()
+    models = ModelRepository()
+    models.reload(folder_config(repository, kept_versions=2))
     return models
 
 
@@ -250,9 +252,9 @@ def test_a_missing_repository_is_named(tmp_path: Path) -> None:
 def test_a_port_in_use_is_named(repository: Path) -> None:
     with (
         ModelServer(repository) as first,
-        pytest.raises(ServingError, match=f"Cannot listen on 127.0.0.1:{first.port}: the port is taken"),
+        pytest.raises(ServingError, match=f"Cannot listen on 127.0.0.1:{first.port}: it is taken"),
     ):
-        ModelServer(repository, port=first.port)
+        ModelServer(repository, ServerOptions(port=first.port))
 
 
 def test_a_request_in_flight_is_answered_while_its_version_is_retired(repository: Path) -> None:
