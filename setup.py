@@ -48,6 +48,7 @@ setup(
         "dev": [
             "kfp==2.17.0",
             "kfp-kubernetes==2.17.0",
+            "cryptography",
             "hypothesis",
             "ipykernel>=7",
             "ipywidgets>=8",

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from google.protobuf import text_format
+from tensorflow.core.framework import types_pb2
 from tensorflow_serving.apis import classification_pb2, inference_pb2, regression_pb2
 
 from kuberec.serving.predict import DEFAULT_SIGNATURE
@@ -202,7 +203,7 @@ def _shape(array: Array) -> str:
 
 
 def _type(array: Array) -> str:
-    return f"DT_{tf.dtypes.as_dtype(array.dtype).name.upper()}"
+    return str(types_pb2.DataType.Name(tf.dtypes.as_dtype(array.dtype).as_datatype_enum))
 
 
 def _text(signature: Any) -> str:

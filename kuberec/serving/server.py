@@ -59,10 +59,10 @@ class ModelServer:
         self._trouble = ""
         # Requests and replies of any size, as TF Serving takes them; a second server on the same port is an error.
         arguments = [
+            *options.channel_arguments,  # of two with the same name the first counts
             ("grpc.max_send_message_length", -1),
             ("grpc.max_receive_message_length", -1),
             ("grpc.so_reuseport", 0),
-            *options.channel_arguments,
         ]
         self._server = grpc.server(ThreadPoolExecutor(options.threads, "serve"), options=arguments)
         self._health = health.HealthServicer()
