@@ -146,7 +146,11 @@ class ModelServer:
 def _every(seconds: float, function: Callable[[], None], stopping: threading.Event) -> list[threading.Thread]:
     def run() -> None:
         while not stopping.wait(seconds):
-            function()
+            try:
+                function()
+            except Exception:
+                # A poll that fails in a way that nobody foresaw must not be the last one.
+                log.exception("A poll failed in a way that it should not")
 
     return [threading.Thread(target=run, name=function.__name__, daemon=True)] if seconds > 0 else []
 

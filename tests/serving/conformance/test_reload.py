@@ -1,14 +1,16 @@
 """HandleReloadConfigRequest: order, codes and words."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 from tensorflow_serving.config import logging_config_pb2, model_server_config_pb2
 
 from tests.kuberec.serving import rpc
-from tests.serving.conformance.asking import SUM, available, refusal, reload, reload_request, wait_for
+from tests.serving.conformance.asking import SUM, USER, ask_label, available, refusal, reload, reload_request, wait_for
 from tests.serving.conformance.models import base_config, config_of, model
 
 
@@ -50,6 +52,32 @@ def test_without_a_policy_the_latest_version_is_served(target: str, models: Path
     config.ClearField("model_version_policy")
     reload(target, [config])
     wait_for(target, "recommender", [2])
+
+
+def test_no_request_fails_while_versions_and_labels_move(target: str, models: Path) -> None:
+    stable = [model(models, "recommender", "all", labels={"stable": version}) for version in (1, 2)]
+    reload(target, [stable[0]])
+    failures: list[str] = []
+    done = threading.Event()
+
+    def ask() -> None:
+        while not done.is_set():
+            try:
+                assert ask_label(target, "recommender", "stable", USER) in (1, 2)
+            except grpc.RpcError as error:
+                failures.append(error.details())
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for number in range(20):
+            reload(target, [stable[number % 2], *([model(models, "sum")] if number % 3 else [])])
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+    assert failures == []
 
 
 def check_refused(target: str, config: Any, code: str, message: str) -> None:
