@@ -35,10 +35,7 @@ WITHOUT_EFFECT = {
     "batching_parameters_file": "requests are run as they come",
     "enable_per_model_batching_parameters": "requests are run as they come",
     "monitoring_config_file": "there are no metrics yet",
-    "rest_api_port": "there is no REST API yet",
-    "rest_api_num_threads": "there is no REST API yet",
-    "rest_api_timeout_in_ms": "there is no REST API yet",
-    "rest_api_enable_cors_support": "there is no REST API yet",
+    "rest_api_num_threads": "each REST connection has a thread of its own",
 }
 """Flag and what holds instead; a command line with them is taken, and the log says so."""
 

@@ -76,6 +76,25 @@ def serve(
     grpc_max_threads: Annotated[
         int, typer.Option("--grpc_max_threads", min=1, help="Requests that run at a time.", rich_help_panel=FLAGS)
     ] = THREADS,
+    rest_api_port: Annotated[
+        int,
+        typer.Option(
+            "--rest_api_port", min=0, max=65535, help="Port of the REST API; 0 for none.", rich_help_panel=FLAGS
+        ),
+    ] = 0,
+    rest_api_timeout_in_ms: Annotated[
+        int,
+        typer.Option(
+            "--rest_api_timeout_in_ms",
+            min=1,
+            help="Time that the run of a REST request may take.",
+            rich_help_panel=FLAGS,
+        ),
+    ] = 30_000,
+    rest_api_enable_cors_support: Annotated[
+        bool,
+        typer.Option("--rest_api_enable_cors_support", help="Let web pages ask over REST.", rich_help_panel=FLAGS),
+    ] = False,
     ssl_config_file: Annotated[
         Path | None,
         typer.Option("--ssl_config_file", help="Keys and certificates for TLS and mTLS.", rich_help_panel=FLAGS),
@@ -85,7 +104,7 @@ def serve(
         typer.Option("--enable_grpc_healthcheck_service", help="Answer grpc.health.v1.", rich_help_panel=FLAGS),
     ] = False,
 ) -> None:
-    """Serve models over gRPC, as TF Serving does. New versions are picked up within a second.
+    """Serve models over gRPC and REST, as TF Serving does. New versions are picked up within a second.
 
     A command line of `tensorflow_model_server` is taken as it is. Without --model_base_path and --model_config_file,
     every model of --repository is served. Flags that have no effect here are named in the log.
@@ -120,6 +139,9 @@ def serve(
         host=host or (EVERYWHERE if strict else LOCAL),
         port=port,
         socket_path=grpc_socket_path,
+        rest_port=rest_api_port or None,
+        rest_timeout=rest_api_timeout_in_ms / 1e3,
+        cors=rest_api_enable_cors_support,
         ssl_config_file=ssl_config_file,
         threads=grpc_max_threads,
         channel_arguments=channel_arguments(grpc_channel_arguments),

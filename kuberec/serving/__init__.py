@@ -1,4 +1,4 @@
-"""The model server: TF Serving's gRPC interface over a model repository, and a client that asks it.
+"""The model server: TF Serving's gRPC and REST interfaces over a model repository, and a client that asks it.
 
 source.py       where the config comes from: a file, flags, or a repository folder
 config.py       which models there are: TF Serving's ModelServerConfig and its checks
@@ -12,6 +12,7 @@ inference.py    what Classify, Regress and MultiInference do
 warmup.py       the requests a version answers before it becomes available
 procedures.py   the remote procedures and their messages
 services.py     answers them
+rest/           answers them over REST
 reflection.py   describes them to clients that ask
 credentials.py  TLS and mTLS
 options.py      how a server listens and what it tolerates

@@ -9,6 +9,7 @@ from kuberec.serving.source import POLL_SECONDS
 
 LOCAL = "127.0.0.1"
 THREADS = 16
+REST_TIMEOUT = 30.0
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,9 @@ class ServerOptions:
         ssl_config_file: Text proto with key and certificate; without it nothing is encrypted.
         threads: Requests that run at a time.
         channel_arguments: gRPC channel arguments by name.
+        rest_port: Port of the REST API, 0 for any free one; None for none.
+        rest_timeout: Seconds that the run of a REST request may take.
+        cors: Let web pages of any origin ask over REST.
         health: Answer `grpc.health.v1.Health`.
         poll_seconds: Time between two looks at the version folders; 0 looks once.
         strict: Do as TF Serving does, its faults included.
@@ -35,6 +39,9 @@ class ServerOptions:
     ssl_config_file: Path | None = None
     threads: int = THREADS
     channel_arguments: Sequence[tuple[str, int | str]] = ()
+    rest_port: int | None = None
+    rest_timeout: float = REST_TIMEOUT
+    cors: bool = False
     health: bool = False
     poll_seconds: float = POLL_SECONDS
     strict: bool = False

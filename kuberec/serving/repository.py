@@ -121,6 +121,10 @@ class ModelRepository:
         """The available versions of each model, newest first."""
         return {name: sorted(model.loaded, reverse=True) for name, model in sorted(self._models.items())}
 
+    def served(self) -> dict[str, list[int]]:
+        """As `available`, without models that the config no longer names."""
+        return {name: versions for name, versions in self.available().items() if name in self._watched}
+
     def close(self) -> None:
         """Let go of everything."""
         self._stopping.set()

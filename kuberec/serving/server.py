@@ -18,6 +18,8 @@ from kuberec.serving.credentials import read_credentials
 from kuberec.serving.options import LOCAL, ServerOptions
 from kuberec.serving.reflection import add_reflection
 from kuberec.serving.repository import ModelRepository
+from kuberec.serving.rest.api import RestApi
+from kuberec.serving.rest.web import WebServer
 from kuberec.serving.services import Services
 from kuberec.serving.source import Source, repository
 from kuberec.serving.status import StatusError, describe
@@ -66,11 +68,18 @@ class ModelServer:
         ]
         self._server = grpc.server(ThreadPoolExecutor(options.threads, "serve"), options=arguments)
         self._health = health.HealthServicer()
+        self._services = Services(self.repository, self._source.reloadable)
         self._add_services()
         self.port = self._listen(f"{options.host}:{options.port}")
         if options.socket_path:
             self._listen(f"unix:{options.socket_path}")
-        self.address = f"{'localhost' if options.host in (LOCAL, '0.0.0.0', '::') else options.host}:{self.port}"
+        name = "localhost" if options.host in (LOCAL, "0.0.0.0", "::") else options.host
+        self.address = f"{name}:{self.port}"
+        self.web: WebServer | None = None
+        if options.rest_port is not None:
+            api = RestApi(self._services, timeout=options.rest_timeout, strict=options.strict)
+            self.web = WebServer(api, options.host, options.rest_port, cors=options.cors)
+            self.rest_address = f"{name}:{self.web.port}"
 
     def start(self) -> None:
         """Load the models, then answer requests and watch for changes.
@@ -86,6 +95,8 @@ class ModelServer:
                 f"Failed to start server. Error: {describe(error.code.value[0], error.message)}"
             ) from error
         self._server.start()
+        if self.web:
+            self.web.start()
         for name in HEALTHY:
             self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         for poller in self._pollers:
@@ -95,7 +106,10 @@ class ModelServer:
         """Refuse new requests, give running ones `grace` seconds, then free the models."""
         self._stopping.set()
         self._health.enter_graceful_shutdown()
-        self._server.stop(grace).wait()
+        ended = self._server.stop(grace)
+        if self.web:
+            self.web.stop(grace)
+        ended.wait()
         for poller in self._pollers:
             if poller.is_alive():
                 poller.join()
@@ -113,7 +127,7 @@ class ModelServer:
         self.stop()
 
     def _add_services(self) -> None:
-        self._server.add_generic_rpc_handlers(Services(self.repository, self._source.reloadable).handlers())
+        self._server.add_generic_rpc_handlers(self._services.handlers())
         if self._options.health:
             health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         add_reflection(self._server, [health.SERVICE_NAME] if self._options.health else [])

@@ -40,6 +40,15 @@ class Services:
         with self._repository.servable(model_spec) as servable:
             return function(servable, request, timeout)
 
+    def signatures(self, model_spec: Any) -> dict[str, Any]:
+        """SignatureDef by name of the version that a ModelSpec asks for."""
+        with self._repository.servable(model_spec) as servable:
+            return servable.signatures
+
+    def models(self) -> dict[str, list[int]]:
+        """The available versions of each model of the config, newest first."""
+        return self._repository.served()
+
     def metadata(self, request: Any) -> Any:
         """PredictionService.GetModelMetadata: the signatures of a model version."""
         spec = _spec(request)

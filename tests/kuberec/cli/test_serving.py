@@ -104,7 +104,8 @@ def test_a_command_line_of_tensorflow_model_server_is_taken_as_it_is(
     kuberec: Kuberec, repository: Path, no_server: list[tuple[Any, ServerOptions]]
 ) -> None:
     run = kuberec(
-        "serve", "--port=9000", "--rest_api_port=8080", "--model_name=films",
+        "serve", "--port=9000", "--rest_api_port=8080", "--rest_api_timeout_in_ms=5000",
+        "--rest_api_enable_cors_support=true", "--model_name=films",
         f"--model_base_path={repository / 'recommender'}", "--grpc_socket_path=/tmp/films.sock",
         "--file_system_poll_wait_seconds=5", "--allow_version_labels_for_unavailable_models=true", "--enable_batching",
         "--grpc_channel_arguments=grpc.max_connection_age_ms=2000,grpc.lb_policy_name=round_robin",
@@ -117,6 +118,9 @@ def test_a_command_line_of_tensorflow_model_server_is_taken_as_it_is(
     assert (films.name, films.base_path) == ("films", str(repository / "recommender"))
     assert options == ServerOptions(
         port=9000,
+        rest_port=8080,
+        rest_timeout=5.0,
+        cors=True,
         socket_path="/tmp/films.sock",
         poll_seconds=5,
         allow_unavailable_labels=True,

@@ -139,6 +139,37 @@ def save_examples(folder: Path) -> Path:
     return folder
 
 
+class Echo(tf.Module):
+    """Gives back what it takes."""
+
+    @tf.function(input_signature=[tf.TensorSpec(None, tf.float32, name="x")])
+    def floats(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"x": tf.identity(x)}
+
+    @tf.function(input_signature=[tf.TensorSpec(None, tf.float64, name="x")])
+    def doubles(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"x": tf.identity(x)}
+
+    @tf.function(input_signature=[tf.TensorSpec(None, tf.string, name="x")])
+    def texts(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"x": tf.identity(x), "x_bytes": tf.identity(x)}
+
+    @tf.function(input_signature=[tf.TensorSpec(None, tf.bool, name="b"), tf.TensorSpec(None, tf.int32, name="i")])
+    def several(self, b: tf.Tensor, i: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"b": tf.identity(b), "i": tf.identity(i)}
+
+    @tf.function(input_signature=[tf.TensorSpec(None, tf.float16, name="x")])
+    def halves(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"x": tf.identity(x)}
+
+
+def save_echo(folder: Path) -> Path:
+    """Write the echo as a version folder."""
+    module = Echo()
+    signatures = {name: getattr(module, name) for name in ("doubles", "texts", "several", "halves")}
+    return _save(module, folder, {"serving_default": module.floats, **signatures})
+
+
 def write_warmup(folder: Path, logs: Sequence[prediction_log_pb2.PredictionLog]) -> None:
     """Write warm-up requests into a version folder."""
     (folder / "assets.extra").mkdir(exist_ok=True)

@@ -13,6 +13,7 @@ from tests.serving.conformance.models import CONFIG_FILE, write_models
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--serving-target", help="Ask this server, host:port, instead of Kuberec's own.")
+    parser.addoption("--serving-rest", help="The same server's host:port for REST.")
     parser.addoption("--serving-models", help="The folder of its models, under the path that the server knows.")
 
 
@@ -31,13 +32,30 @@ def models(mode: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.T
 
 
 @pytest.fixture(scope="session")
-def target(mode: str, models: Path, request: pytest.FixtureRequest) -> Iterator[str]:
-    """The server's `host:port`."""
+def addresses(mode: str, models: Path, request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
+    """The server's `host:port` for gRPC and for REST."""
     if mode == "real":
-        yield str(request.config.getoption("--serving-target"))
+        yield request.config.getoption("--serving-target"), request.config.getoption("--serving-rest")
         return
     options = ServerOptions(
-        strict=mode == "strict", poll_seconds=FAST_POLL_SECONDS, health=True, retries=Retries(0, 0.0)
+        strict=mode == "strict",
+        poll_seconds=FAST_POLL_SECONDS,
+        health=True,
+        rest_port=0,
+        cors=True,
+        retries=Retries(0, 0.0),
     )
     with ModelServer(config_file(models / CONFIG_FILE), options) as server:
-        yield server.address
+        yield server.address, server.rest_address
+
+
+@pytest.fixture(scope="session")
+def target(addresses: tuple[str, str]) -> str:
+    """The server's `host:port` for gRPC."""
+    return addresses[0]
+
+
+@pytest.fixture(scope="session")
+def rest(addresses: tuple[str, str]) -> str:
+    """The server's `host:port` for REST."""
+    return addresses[1]

@@ -9,7 +9,7 @@ from typing import Any
 from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
-from tests.kuberec.serving.saved_models import save_examples, save_loop, save_recommender, save_sum
+from tests.kuberec.serving.saved_models import save_echo, save_examples, save_loop, save_recommender, save_sum
 
 CONFIG_FILE = "models.config"
 SHELF = "shelf"  # versions that no config names, to copy from
@@ -18,7 +18,7 @@ SHELF = "shelf"  # versions that no config names, to copy from
 def write_models(folder: Path) -> Path:
     """Write every model and `models.config`; returns the config file."""
     shelf = folder / SHELF
-    for name in ("recommender", "sum", "examples", "loop", "broken"):
+    for name in ("recommender", "sum", "examples", "loop", "echo", "broken"):
         (folder / name).mkdir(parents=True)
     (folder / "empty").mkdir()
     shelf.mkdir()
@@ -28,6 +28,7 @@ def write_models(folder: Path) -> Path:
     save_sum(folder / "sum" / "00000123")
     save_sum(shelf / "sum")
     save_examples(folder / "examples" / "1")
+    save_echo(folder / "echo" / "1")
     save_loop(folder / "loop" / "1")
     (folder / "broken" / "1").mkdir()
     (folder / "broken" / "1" / "saved_model.pb").write_bytes(b"no graph")
@@ -36,9 +37,9 @@ def write_models(folder: Path) -> Path:
 
 
 def base_config(folder: Path) -> Any:
-    """Two versions of `recommender`, and one each of `sum`, `examples` and `loop`."""
+    """Two versions of `recommender`, and one each of the others that can be served."""
     return config_of(
-        [model(folder, name) for name in ("sum", "examples", "loop")] + [model(folder, "recommender", "all")]
+        [model(folder, name) for name in ("sum", "examples", "loop", "echo")] + [model(folder, "recommender", "all")]
     )
 
 
