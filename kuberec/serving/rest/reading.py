@@ -29,6 +29,9 @@ RANGES = {
 }
 # The greatest whole number that the type holds exactly, and the greatest number of all.
 EXACT = {types_pb2.DT_FLOAT: (2**24 - 1, "float"), types_pb2.DT_DOUBLE: (2**53 - 1, "double")}
+# Half of a pair that stands for one character: alone it is no text.
+HALF_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
+DEPTH = 100
 FLOAT_MAX = float(np.finfo(np.float32).max)
 
 
@@ -41,11 +44,14 @@ def parse(body: bytes) -> dict[str, Any]:
     if not body:
         raise invalid_argument("JSON Parse error: The document is empty")
     try:
-        value = json.loads(body)
+        value = json.loads(body.decode())
+        _check_depth(value, DEPTH)
+        if HALF_CHARACTER.search(body):
+            json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         raise invalid_argument(f"JSON Parse error: {error.msg} at offset: {error.pos}") from error
-    except (UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise invalid_argument(f"JSON Parse error: {type(error).__name__} at offset: 0") from error
+    except (UnicodeError, RecursionError, ValueError) as error:
+        raise invalid_argument(f"JSON Parse error: {error} at offset: 0") from error
     if not isinstance(value, dict):
         raise invalid_argument(f"JSON Value: {document(value)} Is not object")
     return value
@@ -109,6 +115,14 @@ def examples(request: dict[str, Any]) -> Any:
     if context is None:
         return input_pb2.Input(example_list={"examples": made})
     return input_pb2.Input(example_list_with_context={"examples": made, "context": context})
+
+
+def _check_depth(value: Any, left: int) -> None:
+    if not left:
+        raise ValueError(f"Values are nested more than {DEPTH} levels deep")
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        if isinstance(part, dict | list):
+            _check_depth(part, left - 1)
 
 
 def _from_rows(rows: list[Any], infos: Mapping[str, Any]) -> dict[str, Any]:
@@ -199,7 +213,7 @@ def _value(value: Any, dtype: int) -> Any:
     if dtype in RANGES and number and isinstance(value, int) and RANGES[dtype][0] <= value <= RANGES[dtype][1]:
         return value
     if dtype == types_pb2.DT_STRING and isinstance(value, str):
-        return value.encode(errors="surrogatepass")
+        return value.encode()
     if dtype == types_pb2.DT_BOOL and isinstance(value, bool):
         return value
     if isinstance(value, dict) or dtype in {*EXACT, *RANGES, types_pb2.DT_STRING, types_pb2.DT_BOOL}:
@@ -279,7 +293,7 @@ def _feature_value(name: str, value: Any) -> tuple[str, Any]:
         case float():
             return "float_list", _floating(value, types_pb2.DT_FLOAT)
         case str():
-            return "bytes_list", value.encode(errors="surrogatepass")
+            return "bytes_list", value.encode()
         case dict() if not _is_named(value):
             return "bytes_list", _decoded(value)
         case _:
