@@ -30,6 +30,9 @@ class Retries:
     seconds: float = 60.0
 
 
+NO_RETRIES = Retries(0, 0.0)
+
+
 class Model:
     """The versions of one model. One thread changes it; requests read it without a lock.
 
@@ -85,8 +88,9 @@ class Model:
             return
         self._set_state(version, State.LOADING)
         error = self._attempt(version, path)
-        for _ in range(self._retries.count if self._retries else 0):
-            if error and not self._stopping.wait(self._retries.seconds if self._retries else 0):
+        retries = self._retries or NO_RETRIES
+        for _ in range(retries.count):
+            if error and not self._stopping.wait(retries.seconds):
                 error = self._attempt(version, path)
         if error:
             self._failed[version] = look

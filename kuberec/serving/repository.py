@@ -30,7 +30,12 @@ class ModelRepository:
     """Keeps the versions loaded that a config asks for."""
 
     def __init__(
-        self, *, strict: bool = False, allow_unavailable_labels: bool = False, retries: Retries | None = None
+        self,
+        *,
+        strict: bool = False,
+        allow_unavailable_labels: bool = False,
+        retries: Retries | None = None,
+        stopping: threading.Event | None = None,
     ) -> None:
         """Nothing is served before `reload`.
 
@@ -38,6 +43,7 @@ class ModelRepository:
             strict: Do as TF Serving does, its faults included.
             allow_unavailable_labels: A new label may name a version that is not loaded.
             retries: How strict mode tries again to load what failed.
+            stopping: Ends every wait of strict mode.
         """
         self._strict = strict
         self._allow_unavailable_labels = allow_unavailable_labels
@@ -49,7 +55,7 @@ class ModelRepository:
         self._troubles: dict[str, str] = {}
         self._reloading = threading.Lock()
         self._polling = threading.Lock()
-        self._stopping = threading.Event()
+        self._stopping = stopping or threading.Event()
 
     def reload(self, config: Any) -> None:
         """Serve the models of a ModelServerConfig and no others.

@@ -48,12 +48,13 @@ class ModelServer:
         """
         self._options = options = options or ServerOptions()
         self._source = models if isinstance(models, Source) else repository(models, poll_seconds=options.poll_seconds)
+        self._stopping = threading.Event()
         self.repository = ModelRepository(
             strict=options.strict,
             allow_unavailable_labels=options.allow_unavailable_labels,
             retries=options.retries,
+            stopping=self._stopping,
         )
-        self._stopping = threading.Event()
         self._pollers = [
             *_every(self._source.poll_seconds, self._read_config, self._stopping),
             *_every(options.poll_seconds, self.repository.poll, self._stopping),

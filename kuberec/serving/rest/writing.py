@@ -36,7 +36,7 @@ class Writer:
         self._text.append(self._separator() + token)
 
     @contextmanager
-    def list(self) -> Iterator[None]:
+    def array(self) -> Iterator[None]:
         """A list; its elements are what is written inside."""
         self.raw("[")
         self._counts.append(0)
@@ -44,7 +44,7 @@ class Writer:
         written = self._counts.pop()
         self._text.append((self._line(len(self._counts)) if written and not self.one_line else "") + "]")
 
-    def object(self, members: Iterable[str]) -> Iterator[str]:
+    def named(self, members: Iterable[str]) -> Iterator[str]:
         """An object; yields each key when its value is to be written."""
         self.raw("{")
         self._counts.append(0)
@@ -77,7 +77,7 @@ def predictions(outputs: Mapping[str, Any], *, by_row: bool) -> str:
     """
     arrays = {name: decode(proto) for name, proto in sorted(outputs.items())}
     writer = Writer()
-    for _ in writer.object(["predictions" if by_row else "outputs"]):
+    for _ in writer.named(["predictions" if by_row else "outputs"]):
         if by_row:
             _write_rows(writer, arrays, _batch_size(arrays))
         else:
@@ -88,13 +88,13 @@ def predictions(outputs: Mapping[str, Any], *, by_row: bool) -> str:
 def classifications(result: Any) -> str:
     """The result of Classify: a list of label and score for each example."""
     writer = Writer()
-    for _ in writer.object(["results"]):
-        with writer.list():
+    for _ in writer.named(["results"]):
+        with writer.array():
             for given in result.classifications:
                 writer.one_line = True
-                with writer.list():
+                with writer.array():
                     for one in given.classes:
-                        with writer.list():
+                        with writer.array():
                             writer.raw(json.dumps(one.label, ensure_ascii=False))
                             writer.raw(decimal(np.float32(one.score)))
                 writer.one_line = False
@@ -104,9 +104,9 @@ def classifications(result: Any) -> str:
 def regressions(result: Any) -> str:
     """The result of Regress: a value for each example."""
     writer = Writer()
-    for _ in writer.object(["results"]):
+    for _ in writer.named(["results"]):
         writer.one_line = True
-        with writer.list():
+        with writer.array():
             for regression in result.regressions:
                 writer.raw(decimal(np.float32(regression.value)))
     return writer.text()
@@ -143,10 +143,10 @@ def _batch_size(arrays: Mapping[str, Any]) -> int:
 
 
 def _write_rows(writer: Writer, arrays: Mapping[str, Any], size: int) -> None:
-    with writer.list():
+    with writer.array():
         for row in range(size):
             if len(arrays) > 1:
-                for name in writer.object(arrays):
+                for name in writer.named(arrays):
                     writer.one_line = True
                     _write_array(writer, arrays[name][row], name)
                     writer.one_line = False
@@ -162,19 +162,19 @@ def _write_named(writer: Writer, arrays: Mapping[str, Any]) -> None:
         ((name, array),) = arrays.items()
         _write_array(writer, array, name)
         return
-    for name in writer.object(arrays):
+    for name in writer.named(arrays):
         _write_array(writer, arrays[name], name)
 
 
 def _write_array(writer: Writer, array: Any, name: str) -> None:
     if isinstance(array, np.ndarray) and array.ndim:
-        with writer.list():
+        with writer.array():
             for part in array:
                 _write_array(writer, part, name)
         return
     value = array.item() if isinstance(array, np.ndarray) and array.dtype == object else array
     if isinstance(value, bytes) and name.endswith(BYTES_SUFFIX):
-        for _ in writer.object([B64]):
+        for _ in writer.named([B64]):
             writer.raw(json.dumps(base64.b64encode(value).decode()))
     else:
         writer.raw(_scalar(value))
@@ -196,10 +196,10 @@ def _scalar(value: Any) -> str:
 
 def _write_value(writer: Writer, value: Any) -> None:
     if isinstance(value, dict):
-        for key in writer.object(value):
+        for key in writer.named(value):
             _write_value(writer, value[key])
     elif isinstance(value, list):
-        with writer.list():
+        with writer.array():
             for part in value:
                 _write_value(writer, part)
     elif isinstance(value, float):

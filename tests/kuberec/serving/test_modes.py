@@ -10,7 +10,7 @@ import pytest
 from google.protobuf import text_format
 
 from kuberec.errors import ServingError
-from kuberec.serving.model import Retries
+from kuberec.serving.model import NO_RETRIES, Retries
 from kuberec.serving.options import ServerOptions
 from kuberec.serving.server import ModelServer
 from kuberec.serving.source import Source, config_file
@@ -27,8 +27,6 @@ from tests.serving.conformance.asking import (
     wait_until,
 )
 from tests.serving.conformance.models import config_of, model, publish
-
-NO_RETRIES = Retries(0, 0.0)
 
 
 @pytest.fixture
@@ -130,6 +128,19 @@ def test_in_strict_mode_the_start_waits_for_a_version(saved: Path, models: Path)
     starting.join(20)
     assert available(started.address, "sum") == [1]
     started.stop(0)
+
+
+def test_a_server_that_waits_for_a_model_can_be_stopped(models: Path, write: Callable[[str], Path]) -> None:
+    path = write(text_of(model(models, "recommender")))
+    options = ServerOptions(poll_seconds=FAST_POLL_SECONDS, strict=True)
+    started = ModelServer(config_file(path, poll_seconds=FAST_POLL_SECONDS), options)
+    started.start()
+    write(text_of(model(models, "recommender"), model(models, "sum")))
+    wait_until(lambda: loading(started, "sum"))
+    stopping = threading.Thread(target=started.stop, daemon=True)
+    stopping.start()
+    stopping.join(20)
+    assert not stopping.is_alive()
 
 
 def labelled(models: Path, version: int) -> Any:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from kuberec.serving.model import Retries
+from kuberec.serving.model import NO_RETRIES
 from kuberec.serving.options import ServerOptions
 from kuberec.serving.server import ModelServer
 from kuberec.serving.source import config_file
@@ -43,7 +43,7 @@ def addresses(mode: str, models: Path, request: pytest.FixtureRequest) -> Iterat
         health=True,
         rest_port=0,
         cors=True,
-        retries=Retries(0, 0.0),
+        retries=NO_RETRIES,
     )
     with ModelServer(config_file(models / CONFIG_FILE), options) as server:
         yield server.address, server.rest_address

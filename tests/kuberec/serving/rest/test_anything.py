@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kuberec.serving.options import ServerOptions
@@ -45,7 +45,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RestApi]:
         yield server.web.api
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(path=paths, document=documents)
 def test_any_document(api: RestApi, path: str, document: Any) -> None:
     status, text = api.answer("POST", path, json.dumps(document).encode())
@@ -54,13 +54,13 @@ def test_any_document(api: RestApi, path: str, document: Any) -> None:
     assert api.answer("POST", "/v1/models/echo:predict", GOOD)[0] == 200
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(path=paths, body=st.binary(max_size=50) | st.text(max_size=50).map(str.encode))
 def test_any_bytes(api: RestApi, path: str, body: bytes) -> None:
     assert api.answer("POST", path, body)[0] in DOCUMENTED
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(method=st.sampled_from(["GET", "POST", "PUT"]), path=st.text(max_size=20).map("/v1/models/".__add__))
 def test_any_path(api: RestApi, method: str, path: str) -> None:
     assert api.answer(method, path, GOOD)[0] in DOCUMENTED
