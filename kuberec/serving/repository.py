@@ -19,7 +19,7 @@ from kuberec.serving.config import check_models, check_platform_changes, check_p
 from kuberec.serving.model import Model, Retries, VersionState
 from kuberec.serving.servable import Servable
 from kuberec.serving.status import StatusError, failed_precondition, invalid_argument, not_found, unavailable, unknown
-from kuberec.serving.versions import wanted_versions
+from kuberec.serving.versions import missing_versions, wanted_versions
 
 STRICT_POLL_SECONDS = 0.1
 
@@ -191,7 +191,7 @@ class ModelRepository:
                 if self._strict:
                     return {}
             else:
-                self._report(name, "")
+                self._report(name, missing_versions(model, wanted[name]))
         return wanted
 
     def _unreadable(self, name: str, error: OSError) -> str:

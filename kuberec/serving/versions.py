@@ -31,6 +31,17 @@ def wanted_versions(model: Any, *, whole: bool = True) -> dict[int, Path]:
             return _latest(found, policy.latest.num_versions or 1)
 
 
+def missing_versions(model: Any, wanted: Mapping[int, Path]) -> str:
+    """Tells of the versions that a `specific` policy names and nobody finds; empty where there are none."""
+    specific = model.model_version_policy.specific.versions
+    return "; ".join(
+        f"Version {version} of servable {model.name}, which was requested to be served as a 'specific' version in the "
+        "servable's config, was not found in the file system"
+        for version in specific
+        if version not in wanted
+    )
+
+
 def find_versions(folder: Path, *, whole: bool = True) -> dict[int, Path]:
     """The folders of one model that are named by a number; of two with the same number the last one."""
     found = {}

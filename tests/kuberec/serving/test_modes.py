@@ -118,6 +118,17 @@ def test_in_strict_mode_a_missing_base_path_stops_the_polling_of_every_model(
     assert caplog.text.count(f"{words}{models}/sum for servable sum with error") == 1
 
 
+def test_a_specific_version_that_is_not_there_is_named_once(models: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with server(model(models, "recommender", [1, 7])) as started:
+        started.repository.poll()
+        assert available(started.address, "recommender") == [1]
+    words = (
+        "Version 7 of servable recommender, which was requested to be served as a 'specific' version in the servable's"
+    )
+    assert caplog.text.count(words) == 1
+    assert "Version 1 of servable" not in caplog.text
+
+
 def test_in_strict_mode_the_start_waits_for_a_version(saved: Path, models: Path) -> None:
     started = server(model(models, "sum"), strict=True)
     starting = threading.Thread(target=started.start)
