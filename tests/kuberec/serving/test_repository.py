@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from tensorflow_serving.apis import classification_pb2, prediction_log_pb2
 
+from kuberec.client import Client
 from kuberec.errors import ServingError
-from kuberec.serving.client import Client, recommend
 from kuberec.serving.predict import predict
 from kuberec.serving.repository import ModelRepository
 from kuberec.serving.server import ModelServer
@@ -51,7 +51,8 @@ def polled(repository: Path) -> ModelRepository:
 
 
 def version_answering(target: str) -> int:
-    return recommend(target, "recommender", "ann").version
+    with Client(target) as client:
+        return client.recommend("recommender", "ann").version
 
 
 def available(target: str, model: str) -> bool:
