@@ -152,13 +152,15 @@ def _table(outputs: Mapping[str, Any], name: str, kind: type, users: int) -> lis
 
 
 def _holds(row: Any, kind: type) -> bool:
-    return isinstance(row, list) and all(isinstance(value, kind) for value in row)
+    return isinstance(row, list) and set(map(type, row)) <= {kind}
 
 
 def _answer(item_ids: Sequence[bytes], scores: Sequence[float], version: int) -> Answer:
+    if len(item_ids) != len(scores):
+        raise ValueError(f"it holds {len(item_ids)} items and {len(scores)} scores for a user")
     # An empty id fills a list up to k.
-    kept = [(item.decode(), score) for item, score in zip(item_ids, scores, strict=True) if item]
-    return Answer([item for item, _ in kept], [score for _, score in kept], version)
+    kept = [score for item, score in zip(item_ids, scores, strict=True) if item]
+    return Answer([item.decode() for item in item_ids if item], kept, version)
 
 
 def _read_prediction(reply: bytes) -> Prediction:

@@ -196,7 +196,7 @@ def test_every_state_has_its_name() -> None:
         ([[1]], [[1.0]], "output item_ids"),
         ([["i1"]], [[1]], "output scores"),
         ([["i1"], ["i2"]], [[1.0]], "output item_ids"),
-        ([["i1"]], [[1.0, 2.0]], "zip"),
+        ([["i1"]], [[1.0, 2.0]], "1 items and 2 scores for a user"),
     ],
 )
 def test_an_answer_of_another_shape_is_told(item_ids: Any, scores: Any, words: str) -> None:
