@@ -9,10 +9,9 @@ import grpc
 
 from kuberec.client import channels, questions
 from kuberec.client.answers import Answer, Prediction, VersionStatus
-from kuberec.client.blocking import TIMEOUT_SECONDS
 from kuberec.client.questions import Question, T, Version
 from kuberec.client.refusals import refusal
-from kuberec.client.retries import Budget, Retry
+from kuberec.client.retries import TIMEOUT_SECONDS, Budget, Retry
 
 
 class AsyncClient:

@@ -11,9 +11,7 @@ from kuberec.client import channels, questions
 from kuberec.client.answers import Answer, Prediction, VersionStatus
 from kuberec.client.questions import Question, T, Version
 from kuberec.client.refusals import refusal
-from kuberec.client.retries import Budget, Retry
-
-TIMEOUT_SECONDS = 5.0
+from kuberec.client.retries import TIMEOUT_SECONDS, Budget, Retry
 
 
 class Client:

@@ -6,6 +6,7 @@ The field numbers are those of TensorFlow Serving's PredictRequest, GetModelStat
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import index
 from typing import Any, Generic, TypeVar
 
 from kuberec.client import tensors, wire
@@ -66,10 +67,10 @@ def recommend(
     Raises:
         ConfigError: k is no int32, or the lists do not go with the users.
     """
-    inputs = {"user_id": tensors.strings(_ids(user_ids), [len(user_ids)]), "k": _encode("k", k)}
+    inputs = {"user_id": tensors.strings(_ids(user_ids), [len(user_ids)]), "k": _encode("k", index(k))}
     # Left out when empty: the model's defaults hold, and models without these inputs take the request too.
     for name, rows in (("exclude_item_ids", exclude), ("history_item_ids", history)):
-        if any(rows):
+        if any(len(row) for row in rows):
             inputs[name] = _padded(name, rows, len(user_ids))
     request = _predict(model, RECOMMEND, version, inputs, ())
     return Question(PREDICT, request, partial(_read_answers, users=len(user_ids)), model, version)
@@ -112,13 +113,15 @@ def _spec(model: str, signature: str, version: Version) -> bytes:
         return spec
     if isinstance(version, str):
         return spec + wire.content(4, version.encode())
-    return spec + wire.content(2, wire.integer(1, version))
+    return spec + wire.content(2, wire.integer(1, index(version)))
 
 
 def _ids(ids: Sequence[str]) -> Sequence[str]:
     if isinstance(ids, str):
         # It would be taken for a list of one-letter ids.
         raise ConfigError(f"A list of ids is expected, got the text {ids!r}; write [{ids!r}].")
+    if strange := [one for one in ids if not isinstance(one, str)]:
+        raise ConfigError(f"Ids are texts, got {strange[0]!r}; write {str(strange[0])!r}.")
     return ids
 
 

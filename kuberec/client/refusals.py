@@ -30,4 +30,4 @@ def _explain(code: grpc.StatusCode, details: str, target: str, asked: str, timeo
 def _name(model: str, version: int | str | None) -> str:
     if version is None:
         return f"model {model!r}"
-    return f"{'version' if isinstance(version, int) else 'version labelled'} {version!r} of model {model!r}"
+    return f"{'version labelled' if isinstance(version, str) else 'version'} {version!r} of model {model!r}"

@@ -9,6 +9,7 @@ import grpc
 
 from kuberec.errors import ConfigError
 
+TIMEOUT_SECONDS = 5.0
 # Every question only reads, so all may be repeated; but what another code says would be said again.
 TRANSIENT = grpc.StatusCode.UNAVAILABLE
 

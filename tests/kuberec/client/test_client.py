@@ -1,13 +1,15 @@
 """The questions and answers of both clients, over real connections."""
 
+import asyncio
 import inspect
 from array import array
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
 
-from kuberec.client import AsyncClient, Client, Prediction, Retry, ServingError, VersionStatus
+from kuberec.client import Answer, AsyncClient, Client, Prediction, Retry, ServingError, VersionStatus
 from kuberec.errors import ConfigError
 from tests.kuberec.client.conftest import Connect
 
@@ -120,6 +122,20 @@ def test_a_text_is_no_list_of_ids(client: Any) -> None:
         client.recommend_many("recommender", "ann")
 
 
+def test_ids_are_texts(client: Any) -> None:
+    with pytest.raises(ConfigError, match="Ids are texts, got 196; write '196'"):
+        client.recommend("recommender", 196)
+    with pytest.raises(ConfigError, match="Ids are texts, got 50; write '50'"):
+        client.recommend("recommender", "ann", history=["i1", 50])
+
+
+def test_numpys_ids_and_numbers_are_taken_too(client: Any) -> None:
+    items, number = np.array(["i1", "i5"]), np.array([2])[0]
+    answer = client.recommend("recommender", np.array(["ann"])[0], number, exclude=items, version=number)
+    assert answer.item_ids == ["i3", "i2"]
+    assert client.recommend_many("recommender", np.array(["ann", "x"]), 1, exclude=[items])[1].item_ids == ["i4"]
+
+
 def test_as_many_lists_as_users_are_expected(client: Any) -> None:
     with pytest.raises(ConfigError, match="exclude_item_ids holds 2 lists for 3 users; give one for each"):
         client.recommend_many("recommender", ["a", "b", "c"], exclude=[["i1"], ["i2"]])
@@ -180,6 +196,21 @@ def test_a_client_is_closed_with_its_block(target: str) -> None:
         client.status("sum")
     with pytest.raises(ValueError, match="closed"):
         client.status("sum")
+
+
+def test_many_threads_may_ask_at_the_same_time(target: str) -> None:
+    with Client(target, timeout=60.0) as client, ThreadPoolExecutor(8) as threads:
+        users = ["ann", "bjørn", "x"] * 50
+        answers = threads.map(lambda user: client.recommend("recommender", user, 1).item_ids[0], users)
+        assert list(answers) == ["i1", "i2", "i5"] * 50
+
+
+def test_many_tasks_may_ask_at_the_same_time(target: str) -> None:
+    async def ask() -> list[Answer]:
+        async with AsyncClient(target, timeout=60.0) as client:
+            return await asyncio.gather(*(client.recommend("recommender", user, 1) for user in ["ann", "x"] * 50))
+
+    assert [answer.item_ids[0] for answer in asyncio.run(ask())] == ["i1", "i5"] * 50
 
 
 @pytest.mark.parametrize("method", ["__init__", *METHODS])

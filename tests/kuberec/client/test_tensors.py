@@ -72,6 +72,7 @@ def test_python_values_get_tensorflows_types(value: Any, dtype: str) -> None:
     assert (received.dtype.name, received.tolist()) == (dtype, np.array(value).tolist())
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.text(), min_size=2, max_size=2), min_size=1))
 def test_texts_of_any_kind_come_through(texts: list[list[str]]) -> None:
     sent = tensors.encode(texts)
@@ -137,6 +138,7 @@ NAMES = st.text(max_size=200)
 VERSIONS = st.none() | NAMES | st.integers(-(2**63), 2**63 - 1)
 
 
+@settings(deadline=None)
 @given(model=NAMES, signature=NAMES, version=VERSIONS, inputs=st.dictionaries(NAMES, NAMES), outputs=st.lists(NAMES))
 def test_a_request_is_tensorflow_servings(
     model: str, signature: str, version: int | str | None, inputs: dict[str, str], outputs: list[str]
@@ -149,6 +151,7 @@ def test_a_request_is_tensorflow_servings(
     assert predict_pb2.PredictRequest.FromString(question.request) == expected
 
 
+@settings(deadline=None)
 @given(model=NAMES, version=st.none() | st.integers(-(2**63), 2**63 - 1))
 def test_a_question_for_the_status_is_tensorflow_servings(model: str, version: int | None) -> None:
     request = get_model_status_pb2.GetModelStatusRequest.FromString(questions.status(model, version).request)
@@ -164,6 +167,7 @@ def spec(model: str, signature: str, version: int | str | None) -> model_pb2.Mod
     return expected
 
 
+@settings(deadline=None)
 @given(st.integers(-(2**63), 2**63 - 1), st.lists(st.tuples(st.text(min_size=1), st.floats(width=32)), max_size=20))
 def test_an_answer_is_read_without_its_padding(version: int, items: list[tuple[str, float]]) -> None:
     response = predict_pb2.PredictResponse()
@@ -218,7 +222,7 @@ REPLY.outputs["item_ids"].CopyFrom(tf.make_tensor_proto([["i1", "i2"]]))
 REPLY.outputs["scores"].CopyFrom(encode(np.array([[2.0, 1.0]], np.float32), types_pb2.DT_FLOAT))
 
 
-@settings(max_examples=2000)
+@settings(max_examples=2000, deadline=None)
 @given(
     st.binary(max_size=64) | st.tuples(st.integers(0, 60), st.binary(max_size=4)).map(lambda change: damaged(*change))
 )
