@@ -85,25 +85,21 @@ def strings(values: Sequence[str | bytes], shape: Sequence[int]) -> bytes:
 def decode(tensor: bytes) -> Any:
     """The value of a TensorProto: nested lists, or a bare value for a scalar; strings are bytes.
 
-    Missing values repeat the last one given, none at all means zeros or empty strings, superfluous ones are ignored.
-
     Raises:
-        ValueError: It is no TensorProto, or of a type or shape that cannot be read.
+        ValueError: It is no TensorProto, of a type that is not read, or its values do not fill its shape.
     """
     fields = wire.parse(tensor)
     shape, dtype = _shape(wire.message(fields, SHAPE)), wire.number(fields, DTYPE)
-    values: list[Any]
-    empty: Any
     if dtype == STRING:
-        values, empty = wire.chunks(fields, STRING_VALUES), b""
+        values: list[Any] = wire.chunks(fields, STRING_VALUES)
     elif dtype in _NUMBERS:
-        values, empty = _numbers(fields, dtype), _zero(dtype)
+        values = _numbers(fields, dtype)
     else:
         raise ValueError(f"tensors of type {dtype} are not read; leave the output out")
-    count = prod(shape)
-    if len(values) < count:
-        values = [*values, *[values[-1] if values else empty] * (count - len(values))]
-    return _nest(values[:count], shape)
+    # TensorProto may leave out values that repeat; model servers send every one.
+    if len(values) != prod(shape):
+        raise ValueError(f"a tensor of shape {shape} holds {len(values)} values")
+    return _nest(values, shape)
 
 
 def _is_array(value: Any) -> bool:
@@ -172,11 +168,6 @@ def _unpack(packed: bytes, number: _Number) -> list[Any]:
     if len(packed) % number.size:
         raise ValueError("the last number is cut short")
     return list(struct.unpack(f"<{len(packed) // number.size}{number.code}", packed))
-
-
-def _zero(dtype: int) -> Any:
-    (zero,) = _unpack(bytes(_NUMBERS[dtype].size), _NUMBERS[dtype])
-    return zero
 
 
 def _nest(values: list[Any], shape: Sequence[int]) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from tensorflow_serving.apis import classification_pb2, prediction_log_pb2
 
-from kuberec.client import Client
+from kuberec.client import Client, Retry
 from kuberec.errors import ServingError
 from kuberec.serving.predict import predict
 from kuberec.serving.repository import ModelRepository
@@ -82,7 +82,7 @@ def test_no_request_fails_while_versions_change(saved: Path, repository: Path) -
     done = threading.Event()
 
     def ask(target: str) -> None:
-        with Client(target) as client:
+        with Client(target, retry=Retry(tries=1)) as client:
             while not done.is_set():
                 try:
                     versions.add(client.recommend("recommender", "ann").version)
