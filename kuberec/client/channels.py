@@ -55,7 +55,7 @@ def _look_up(target: str) -> str:
     if not (host and colon and port.isdecimal()):
         raise ConfigError(f"Each of several replicas is given as host:port, got {target!r}.")
     try:
-        found = socket.getaddrinfo(host, int(port), socket.AF_INET, socket.SOCK_STREAM)
+        found = socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_STREAM)
     except OSError as error:
         raise ServingError(
             f"The replica {target!r} has no IPv4 address ({error}). Correct the name, or give a single name that leads "

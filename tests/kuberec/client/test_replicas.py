@@ -92,7 +92,7 @@ def test_a_single_name_may_lead_to_all(connect: Connect, target: str) -> None:
     assert versions(connect(f"dns:///{target}"), 1) == [2]
 
 
-@pytest.mark.parametrize("wrong", ["localhost", ":8500", "localhost:http", ""])
+@pytest.mark.parametrize("wrong", ["localhost", ":8500", "localhost:http", "localhost:-1", ""])
 def test_an_address_without_a_port_is_told(connect: Connect, wrong: str) -> None:
     with pytest.raises(ConfigError, match=f"given as host:port, got '{wrong}'"):
         connect("localhost:8500", wrong)
