@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from kuberec.serving.client import recommend
+from kuberec.client import Client
 from tests.kuberec.cli.conftest import PROGRAM, Kuberec
 from tests.kuberec.serving.saved_models import ITEMS, save_recommender
 
@@ -65,7 +65,8 @@ def target(repository: Path) -> Iterator[str]:
 @pytest.mark.slow
 def test_ctrl_c_ends_the_server_in_peace(repository: Path) -> None:
     server = Server(repository)
-    assert recommend(server.target, "recommender", "ann", 1).item_ids == ["i1"]
+    with Client(server.target) as client:
+        assert client.recommend("recommender", "ann", 1).item_ids == ["i1"]
     code, err = server.stop(signal.SIGINT)
     assert code == 0
     assert "recommender version 1 is available" in err
@@ -151,6 +152,7 @@ def test_a_promoted_version_is_served_without_a_restart(target: str, repository:
     shutil.copytree(repository / "recommender" / "1", repository / "recommender" / ".2")
     (repository / "recommender" / ".2").rename(repository / "recommender" / "2")
     end = time.monotonic() + 10
-    while recommend(target, "recommender", "ann").version != 2:
-        assert time.monotonic() < end
-        time.sleep(0.1)
+    with Client(target) as client:
+        while client.recommend("recommender", "ann").version != 2:
+            assert time.monotonic() < end
+            time.sleep(0.1)

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from tensorflow_serving.apis import classification_pb2, prediction_log_pb2
 
+from kuberec.client import Client, Retry
 from kuberec.errors import ServingError
-from kuberec.serving.client import Client, recommend
 from kuberec.serving.predict import predict
 from kuberec.serving.repository import ModelRepository
 from kuberec.serving.server import ModelServer
@@ -51,7 +51,8 @@ def polled(repository: Path) -> ModelRepository:
 
 
 def version_answering(target: str) -> int:
-    return recommend(target, "recommender", "ann").version
+    with Client(target) as client:
+        return client.recommend("recommender", "ann").version
 
 
 def available(target: str, model: str) -> bool:
@@ -81,7 +82,7 @@ def test_no_request_fails_while_versions_change(saved: Path, repository: Path) -
     done = threading.Event()
 
     def ask(target: str) -> None:
-        with Client(target) as client:
+        with Client(target, retry=Retry(tries=1)) as client:
             while not done.is_set():
                 try:
                     versions.add(client.recommend("recommender", "ann").version)
