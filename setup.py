@@ -1,4 +1,7 @@
-"""The one distribution of Kuberec: the library, the model families, the components and the pipelines."""
+"""The distribution of Kuberec: the library, the model families, the components and the pipelines.
+
+The client alone is a distribution too: `client/setup.py`.
+"""
 
 from pathlib import Path
 

@@ -133,7 +133,7 @@ def _unpromoted(result: RunResult, config: RunConfig) -> Path:
 
 def _show_answers(console: Console, result: RunResult, repository: Path, config: RunConfig) -> None:
     """Serve the repository, rank the catalogue for a user, let the user watch three films, and rank it again."""
-    from kuberec.serving.client import Client
+    from kuberec.client import Client
     from kuberec.serving.testing import model_server
 
     catalogue = _Catalogue.read(result.artifacts["validated"])

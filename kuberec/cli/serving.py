@@ -187,10 +187,11 @@ def recommend(
       kuberec recommend --user somebody-new --history 50,181 --exclude 172
       kuberec recommend --user 196 --target models.example:8500 --model films --json
     """
-    from kuberec.serving.client import recommend as ask
+    from kuberec.client import Client
     from kuberec.serving.titles import read_titles, titles_of_version
 
-    answer = ask(target, model, user, k, exclude=_split_ids(exclude), history=_split_ids(history), timeout=timeout)
+    with Client(target, timeout=timeout) as client:
+        answer = client.recommend(model, user, k, exclude=_split_ids(exclude), history=_split_ids(history))
     titles = read_titles(items) if items else titles_of_version(repository, model, answer.version)
     rows: list[dict[str, Any]] = [
         {"item_id": item, "title": titles.get(item), "score": score}

@@ -1,4 +1,4 @@
-"""The model server: TF Serving's gRPC and REST interfaces over a model repository, and a client that asks it.
+"""The model server: TF Serving's gRPC and REST interfaces over a model repository.
 
 source.py       where the config comes from: a file, flags, or a repository folder
 config.py       which models there are: TF Serving's ModelServerConfig and its checks
@@ -17,6 +17,5 @@ reflection.py   describes them to clients that ask
 credentials.py  TLS and mTLS
 options.py      how a server listens and what it tolerates
 server.py       the gRPC server around all this
-client.py       asks any TF Serving for recommendations
 testing.py      a server inside a test
 """

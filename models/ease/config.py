@@ -1,6 +1,7 @@
 """Hyperparameters of the family."""
 
 from collections.abc import Mapping
+from itertools import product
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -9,10 +10,12 @@ from kuberec.training.config import ClosedFormConfig
 
 
 class EASEConfig(ClosedFormConfig):
-    """Ridge regression of each item on the others; validation chooses one of the regularizations."""
+    """Ridge regression of each item on the others; validation chooses its strength and how long a history counts."""
 
     history_length: int | None = Field(None, ge=1)
-    """Most recent positives of a user that count in the user's scores; null: all. The weights are learned from all."""
+    """Most recent positives of a user that are held; null: all. The weights are learned from all."""
+    history_lengths: tuple[Annotated[int, Field(ge=0)], ...] = Field((0, 20, 5), min_length=1)
+    """How many of these, the most recent ones, count in the user's scores, to try; 0: all."""
     regularizations: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         (10.0, 30.0, 100.0, 250.0, 600.0, 1500.0, 3000.0), min_length=1
     )
@@ -22,5 +25,6 @@ class EASEConfig(ClosedFormConfig):
 
     @property
     def candidates(self) -> tuple[Mapping[str, Any], ...]:
-        """Each regularization."""
-        return tuple({"regularization": regularization} for regularization in self.regularizations)
+        """Every pair of a regularization and a length; those of a regularization, which takes long, are together."""
+        pairs = product(self.regularizations, self.history_lengths)
+        return tuple({"regularization": strength, "history_length": length} for strength, length in pairs)

@@ -34,7 +34,9 @@ class TestEASE(FamilyContract):
 
     def test_the_history_of_the_search_names_the_candidates(self, folder: Path) -> None:
         history = json.loads((folder / "history.json").read_text())
-        assert [record["regularization"] for record in history] == [10, 30, 100, 250, 600, 1500, 3000]
+        tried = [(record["regularization"], record["history_length"]) for record in history]
+        regularizations = (10, 30, 100, 250, 600, 1500, 3000)
+        assert tried == [(strength, length) for strength in regularizations for length in (0, 20, 5)]
 
 
 def fitted(features: Features, **overrides: Any) -> FittedModel:
@@ -58,6 +60,36 @@ def test_scores_are_the_closed_form_of_all_positives() -> None:
     users, items = features.users.ids[1:].tolist(), features.items.ids[1:].tolist()
     taken, weights = closed_form(features, 10.0)
     np.testing.assert_allclose(model.score(users, [items] * len(users)), taken @ weights, atol=1e-5)
+
+
+def test_the_most_recent_positives_alone_count_where_that_was_chosen() -> None:
+    features = make_features(taste_rows(users=30, items=12, groups=2))
+    model = fitted(features, regularizations=[10.0], history_lengths=[2])
+    _, weights = closed_form(features, 10.0)
+    histories = np.array([[4, 6, 3, 0], [5, 0, 0, 0], [0, 0, 0, 0], [7, 0, 2, 9]])
+    vectors = np.asarray(model.network.encode_users({"history": histories}))
+    counted = np.zeros((4, 12))
+    counted[[0, 0, 1, 3, 3], [5, 2, 4, 1, 8]] = 1
+    np.testing.assert_array_equal(vectors[:, :-1], counted)
+    last = model.data.histories[np.array([7])][0][-2:] - 1
+    users, items = [features.users.ids[7]], features.items.ids[1:].tolist()
+    np.testing.assert_allclose(model.score(users, [items])[0], weights[last].sum(axis=0), atol=1e-5)
+
+
+def test_validation_chooses_how_long_a_history_counts() -> None:
+    # Everybody walks along a ring. What was taken says that the walk goes on at one of two ends, its order at which.
+    walks = [[(start + step) % 60 for step in range(9)] for start in range(60)]
+    rows = [
+        [(f"u{user:03}", f"i{item:03}", 5.0, day) for day, item in enumerate(walk)] for user, walk in enumerate(walks)
+    ]
+    features = make_features([row for walk in rows for row in walk[:-1]], [walk[-1] for walk in rows])
+    family = load_family("ease")
+    config = parse_config(family.config, {"regularizations": [1.0], "history_lengths": [0, 3]})
+    training = fit(family, config, features, TrainingRun())
+    assert [record["history_length"] for record in training.history] == [0, 3]
+    assert training.history[0]["ndcg@10"] < training.history[1]["ndcg@10"]
+    network: Any = training.model.network
+    assert network.most_recent.numpy() == 3
 
 
 def test_a_session_is_the_multi_hot_of_its_items() -> None:

@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from kuberec.client import Client
 from kuberec.errors import ServingError
-from kuberec.serving.client import recommend
 from kuberec.serving.model import Retries
 from kuberec.serving.options import ServerOptions
 from tests.kuberec.cli.conftest import PROGRAM, Kuberec
@@ -70,7 +70,8 @@ def target(repository: Path) -> Iterator[str]:
 @pytest.mark.slow
 def test_ctrl_c_ends_the_server_in_peace(repository: Path) -> None:
     server = Server("--repository", str(repository), "--port", "0")
-    assert recommend(server.target, "recommender", "ann", 1).item_ids == ["i1"]
+    with Client(server.target) as client:
+        assert client.recommend("recommender", "ann", 1).item_ids == ["i1"]
     code, err = server.stop(signal.SIGINT)
     assert code == 0
     assert "recommender version 1 is available" in err
@@ -199,7 +200,8 @@ def test_a_models_config_is_served(repository: Path, tmp_path: Path) -> None:
         'model_platform: "tensorflow" version_labels { key: "stable" value: 1 } } }'
     )
     server = Server("--model_config_file", str(tmp_path / "models.config"), "--port", "0")
-    assert recommend(server.target, "films", "ann", 1).item_ids == ["i1"]
+    with Client(server.target) as client:
+        assert client.recommend("films", "ann", 1).item_ids == ["i1"]
     code, err = server.stop(signal.SIGTERM)
     assert code == 0
     assert "films version 1 is unloaded" in err
@@ -274,6 +276,7 @@ def test_a_promoted_version_is_served_without_a_restart(target: str, repository:
     shutil.copytree(repository / "recommender" / "1", repository / "recommender" / ".2")
     (repository / "recommender" / ".2").rename(repository / "recommender" / "2")
     end = time.monotonic() + 10
-    while recommend(target, "recommender", "ann").version != 2:
-        assert time.monotonic() < end
-        time.sleep(0.1)
+    with Client(target) as client:
+        while client.recommend("recommender", "ann").version != 2:
+            assert time.monotonic() < end
+            time.sleep(0.1)

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from kuberec.serving.client import Client
 from kuberec.serving.testing import model_server
 from tests.kuberec.serving.saved_models import save_recommender, save_sum
 
@@ -28,9 +27,3 @@ def target(saved: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
     shutil.copytree(saved / "sum", repository / "sum" / "00000123")
     with model_server(repository) as address:
         yield address
-
-
-@pytest.fixture
-def client(target: str) -> Iterator[Client]:
-    with Client(target) as client:
-        yield client

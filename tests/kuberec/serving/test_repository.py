@@ -12,8 +12,8 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import classification_pb2, inference_pb2, prediction_log_pb2, regression_pb2
 
+from kuberec.client import Client, Retry
 from kuberec.errors import ServingError
-from kuberec.serving.client import Client, recommend
 from kuberec.serving.config import folder_config
 from kuberec.serving.options import ServerOptions
 from kuberec.serving.predict import predict
@@ -57,7 +57,8 @@ def polled(repository: Path) -> ModelRepository:
 
 
 def version_answering(target: str) -> int:
-    return recommend(target, "recommender", "ann").version
+    with Client(target) as client:
+        return client.recommend("recommender", "ann").version
 
 
 def available(target: str, model: str) -> bool:
@@ -87,7 +88,7 @@ def test_no_request_fails_while_versions_change(saved: Path, repository: Path) -
     done = threading.Event()
 
     def ask(target: str) -> None:
-        with Client(target) as client:
+        with Client(target, retry=Retry(tries=1)) as client:
             while not done.is_set():
                 try:
                     versions.add(client.recommend("recommender", "ann").version)
