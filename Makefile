@@ -14,7 +14,7 @@ PEERS_STAMP := $(PEERS)/.setup-$(shell cksum < $(PEERS_LOCK) | cut -d ' ' -f 1)
 COMPILED := pipelines/compiled/training.yaml
 COMPILE := PYTHONPATH=. $(BIN)/kfp dsl compile --py pipelines/training.py --output
 
-.PHONY: help setup demo test test-fast lint format strip compile golden lock image bench-ingest bench-dirt bench-kill bench-quality-ncf bench-quality-ratio bench-quality-table bench-quality-cold bench-setup bench-lock bench-speed-training bench-speed-quality bench-speed-catalogue bench-speed-ranking clean
+.PHONY: help setup demo test test-fast fuzz lint format strip compile golden lock image bench-ingest bench-dirt bench-kill bench-quality-ncf bench-quality-ratio bench-quality-table bench-quality-cold bench-setup bench-lock bench-speed-training bench-speed-quality bench-speed-catalogue bench-speed-ranking clean
 
 help:  ## Show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-22s %s\n", $$1, $$2}'
@@ -40,6 +40,9 @@ test: lint golden  ## Everything that CI runs
 
 test-fast: setup  ## The tests that take seconds
 	$(BIN)/python -m pytest -m "not slow"
+
+fuzz: setup  ## Send 20,000 malformed requests to a model server
+	$(BIN)/python -m pytest tests/serving/endurance/test_malformed.py --hypothesis-profile=thorough
 
 lint: setup  ## Format, style and types
 	$(BIN)/ruff format --check .

@@ -32,6 +32,8 @@ FIELDS = {
     types_pb2.DT_HALF: "half_val",
     types_pb2.DT_BFLOAT16: "half_val",
 }
+MOST_BYTES = 2**31 - 1
+"""Size of a tensor, at most: that of the largest message, though a short one can name any shape and repeat a value."""
 # Packed float_val and double_val are raw little-endian bytes on the wire: key byte of the field, length, bytes.
 _RAW_KEYS = {types_pb2.DT_FLOAT: b"\x2a", types_pb2.DT_DOUBLE: b"\x32"}
 
@@ -42,15 +44,17 @@ def decode(proto: Any) -> Array:
     Missing values repeat the last one given, none at all means zeros or empty strings, superfluous ones are ignored.
 
     Raises:
-        ValueError: The type is unknown, the shape is not complete, or the bytes do not fill it.
+        ValueError: The type is unknown, the shape is not complete or too large, or the bytes do not fill it.
     """
     shape = _shape(proto)
     field = FIELDS.get(proto.dtype)
     if field is None:
         raise ValueError(f"tensors of type {proto.dtype} are not supported")
+    dtype = tf.dtypes.as_dtype(proto.dtype).as_numpy_dtype
+    if prod(shape) * np.dtype(dtype).itemsize > MOST_BYTES:
+        raise ValueError(f"a tensor of {shape} is larger than {MOST_BYTES} bytes")
     if proto.dtype == _STRING:
         return _filled(np.array(list(proto.string_val), dtype=object), shape, b"")
-    dtype = tf.dtypes.as_dtype(proto.dtype).as_numpy_dtype
     if proto.tensor_content:
         return np.frombuffer(proto.tensor_content, dtype=dtype).reshape(shape)
     if proto.dtype in _HALVES:

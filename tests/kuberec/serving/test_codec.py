@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow.core.framework import tensor_pb2
+from tensorflow.core.framework import tensor_pb2, types_pb2
 
 from kuberec.serving.codec import decode, encode
 
@@ -52,3 +52,12 @@ def test_too_few_values_repeat_the_last_and_too_many_are_ignored(given: list[int
 def test_types_without_a_numeric_meaning_are_refused() -> None:
     with pytest.raises(ValueError, match="not supported"):
         decode(tensor_pb2.TensorProto(dtype=20))
+
+
+@pytest.mark.parametrize("shape", [(2**31,), (2**40, 2**40), (3, 2**30)])
+def test_a_short_message_cannot_ask_for_more_than_a_message_holds(shape: tuple[int, ...]) -> None:
+    proto = tensor_pb2.TensorProto(dtype=types_pb2.DT_FLOAT, float_val=[1.0])
+    for size in shape:
+        proto.tensor_shape.dim.add(size=size)
+    with pytest.raises(ValueError, match="larger than 2147483647 bytes"):
+        decode(proto)
