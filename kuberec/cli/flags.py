@@ -31,10 +31,6 @@ WITHOUT_EFFECT = {
     "tensorflow_session_config_file": "TensorFlow's own settings hold",
     "thread_pool_factory_config_file": "TensorFlow's own settings hold",
     "enable_serialization_as_tensor_content": "replies come in typed fields",
-    "enable_batching": "requests are run as they come",
-    "batching_parameters_file": "requests are run as they come",
-    "enable_per_model_batching_parameters": "requests are run as they come",
-    "monitoring_config_file": "there are no metrics yet",
     "rest_api_num_threads": "each REST connection has a thread of its own",
 }
 """Flag and what holds instead; a command line with them is taken, and the log says so."""
