@@ -198,7 +198,8 @@ def _batching(options: ServerOptions) -> Batching | None:
         raise ConfigError(
             f"Failed to start server. Error: {describe(error.code.value[0], error.message)} (in {file})"
         ) from error
-    return Batching(Scheduler(parameters.num_batch_threads), parameters, options.per_model_batching)
+    scheduler = Scheduler(parameters.num_batch_threads)
+    return Batching(scheduler, parameters, options.per_model_batching, options.strict)
 
 
 def stop_signals() -> Callable[[], None]:

@@ -1,6 +1,7 @@
 """Arrays of many requests as the arrays of one run, and back; TF Serving's checks and words."""
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 import grpc
@@ -64,10 +65,9 @@ def split(outputs: Arrays, rows: Sequence[int], padding: int) -> list[dict[str, 
                 "Batched output tensor's 0th dimension does not equal the sum of the 0th dimension sizes of the input "
                 "tensors"
             )
-    ends = np.cumsum(rows).tolist()
     return [
         {name: array[end - count : end] for name, array in outputs.items()}
-        for end, count in zip(ends, rows, strict=True)
+        for end, count in zip(accumulate(rows), rows, strict=True)
     ]
 
 

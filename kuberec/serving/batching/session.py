@@ -1,5 +1,11 @@
-"""Runs of one version of a model, batched."""
+"""Runs of one version of a model, batched.
 
+TF Serving refuses a request with a scalar among its inputs, such as a `k`, and requests of different shapes that happen
+to meet in a batch. So does strict mode. By default only requests with the same scalars, and without padding of the
+same shape, share a batch; what has no rows in common runs alone.
+"""
+
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -21,6 +27,11 @@ PARAMETERS_FILE = "batching_params.pbtxt"
 # In TF Serving the sessions do not know the name of the pool either.
 THREAD_POOL = ""
 
+MAX_QUEUES = 1000
+"""From so many on those in which nothing waits are forgotten: there is one for each value of a scalar."""
+
+log = logging.getLogger(__name__)
+
 Run = Callable[[dict[str, Array], Sequence[str], float | None], Sequence[Any]]
 
 
@@ -32,11 +43,13 @@ class Batching:
         scheduler: Shared by all models.
         parameters: For all models.
         per_model: Only models that bring parameters of their own are batched, by those.
+        strict: Refuse what TF Serving refuses.
     """
 
     scheduler: Scheduler
     parameters: BatchingParameters
     per_model: bool = False
+    strict: bool = False
 
     def session(self, path: Path, run: Run, metrics: Metrics) -> "BatchingSession | None":
         """Batch the runs of a version; None where its runs are not batched.
@@ -49,15 +62,8 @@ class Batching:
         Raises:
             StatusError: The version's own parameters are wrong.
         """
-        if not self.per_model:
-            return BatchingSession(run, self.parameters, self.scheduler, metrics)
-        file = path / PARAMETERS_FILE
-        if not file.is_file():
-            return None
-        try:
-            return BatchingSession(run, read_parameters(file), self.scheduler, metrics)
-        except ConfigError as error:
-            raise invalid_argument(str(error)) from error
+        parameters = _own_parameters(path) if self.per_model else self.parameters
+        return BatchingSession(run, parameters, self.scheduler, metrics, strict=self.strict) if parameters else None
 
 
 class BatchingSession:
@@ -67,11 +73,15 @@ class BatchingSession:
         queues: Where requests of one kind wait for each other, by kind.
     """
 
-    def __init__(self, run: Run, parameters: BatchingParameters, scheduler: Scheduler, metrics: Metrics) -> None:
+    def __init__(
+        self, run: Run, parameters: BatchingParameters, scheduler: Scheduler, metrics: Metrics, *, strict: bool = False
+    ) -> None:
         self._run = run
         self._parameters = parameters
         self._scheduler = scheduler
         self._metrics = metrics
+        self._strict = strict
+        self._warned: set[str] = set()
         self.queues: dict[tuple[Any, ...], Queue] = {}
         self._closed = False
         self._lock = threading.Lock()
@@ -80,19 +90,27 @@ class BatchingSession:
         """Run the graph, perhaps together with the feeds of others.
 
         Args:
-            feeds: Arrays by tensor name, of the same size in the first dimension.
+            feeds: Arrays by tensor name.
             fetches: Tensor names.
             timeout: Seconds after which the answer is of no use; the time in the queue counts.
 
         Raises:
             StatusError: The feeds cannot be batched, too many wait, or the run failed.
         """
-        rows = count_rows(feeds)
-        for _ in feeds:
+        scalars = {} if self._strict else {name: array for name, array in feeds.items() if array.ndim == 0}
+        inputs = {name: array for name, array in feeds.items() if name not in scalars} if scalars else feeds
+        try:
+            rows = count_rows(inputs)
+        except StatusError as error:
+            if self._strict:
+                raise
+            self._warn(f"{error.message}; a request runs alone")
+            return list(self._run(feeds, fetches, timeout))
+        for _ in inputs:
             self._metrics.input_batch_size.add(rows)
         deadline = None if timeout is None else time.monotonic() + timeout
-        request = Request(feeds, rows, deadline)
-        self._scheduler.run(self._queue(feeds, fetches), request)
+        request = Request(inputs, rows, deadline)
+        self._scheduler.run(self._queue(inputs, scalars, fetches), request)
         outputs = [task.outputs for task in request.tasks]
         if len(outputs) == 1:
             return [outputs[0][name] for name in fetches]
@@ -105,17 +123,29 @@ class BatchingSession:
             queues = list(self.queues.values())
         self._scheduler.close(queues)
 
-    def _queue(self, feeds: Arrays, fetches: Sequence[str]) -> Queue:
+    def _queue(self, inputs: Arrays, scalars: Arrays, fetches: Sequence[str]) -> Queue:
         names = tuple(sorted(set(fetches)))
+        own_shape = not (self._strict or self._parameters.pad_variable_length_inputs)
         # By type as well: the graph refuses a wrong one, and must not refuse those that came at the same time.
-        key = (tuple(sorted((name, array.dtype) for name, array in feeds.items())), names)
+        kinds = [(name, array.dtype, array.shape[1:] if own_shape else ()) for name, array in inputs.items()]
+        values = [(name, array.dtype, _value(array)) for name, array in scalars.items()]
+        key = (tuple(sorted(kinds)), tuple(sorted(values)), names)
+        for name in scalars:
+            self._warn(f"The input {name} is a scalar; requests with the same value run together")
         with self._lock:
             if key not in self.queues:
-                self.queues[key] = Queue(self._parameters, lambda tasks: self._process(tasks, names))
+                if len(self.queues) >= MAX_QUEUES:
+                    self.queues = {key: queue for key, queue in self.queues.items() if queue.batches}
+                self.queues[key] = Queue(self._parameters, lambda tasks: self._process(tasks, scalars, names))
                 self.queues[key].closed = self._closed
             return self.queues[key]
 
-    def _process(self, tasks: Sequence[Task], fetches: Sequence[str]) -> None:
+    def _warn(self, trouble: str) -> None:
+        if trouble not in self._warned:
+            self._warned.add(trouble)
+            log.warning("%s. TF Serving would refuse it when it batches.", trouble)
+
+    def _process(self, tasks: Sequence[Task], scalars: Arrays, fetches: Sequence[str]) -> None:
         now = time.monotonic()
         for task in tasks:
             self._metrics.queuing_latency.add(microseconds(now - task.request.enqueued), THREAD_POOL)
@@ -127,14 +157,16 @@ class BatchingSession:
         if not live:
             return
         try:
-            self._run_together(live, fetches, _longest(live, now))
+            self._run_together(live, scalars, fetches, _longest(live, now))
         except StatusError as error:
             _refuse(live, error)
         except Exception as error:
             # Whatever it is, nobody may be left waiting.
             _refuse(live, StatusError(grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}"))
 
-    def _run_together(self, tasks: Sequence[Task], fetches: Sequence[str], timeout: float | None) -> None:
+    def _run_together(
+        self, tasks: Sequence[Task], scalars: Arrays, fetches: Sequence[str], timeout: float | None
+    ) -> None:
         sizes = [task.rows for task in tasks]
         rows = sum(sizes)
         size = self._parameters.padded(rows) if rows else 0
@@ -146,10 +178,23 @@ class BatchingSession:
             pad_variable_length=self._parameters.pad_variable_length_inputs,
         )
         self._metrics.wrapped_run_count.add()
-        values = self._run(feeds, fetches, timeout)
+        values = self._run({**feeds, **scalars}, fetches, timeout)
         outputs = split(dict(zip(fetches, values, strict=True)), sizes, size - rows)
         for task, of_task in zip(tasks, outputs, strict=True):
             task.outputs = of_task
+
+
+def _own_parameters(path: Path) -> BatchingParameters | None:
+    file = path / PARAMETERS_FILE
+    try:
+        return read_parameters(file) if file.is_file() else None
+    except ConfigError as error:
+        raise invalid_argument(str(error)) from error
+
+
+def _value(scalar: Array) -> Any:
+    """Something that is equal for equal values; for NaN too."""
+    return scalar.item() if scalar.dtype == object else scalar.tobytes()
 
 
 def _longest(tasks: Sequence[Task], now: float) -> float | None:

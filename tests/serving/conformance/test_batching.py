@@ -70,6 +70,7 @@ def test_more_requests_than_may_wait(target: str) -> None:
     assert error.details().startswith("The batch scheduling queue to which this task was submitted is full")
 
 
+@pytest.mark.usefixtures("as_tf_serving")
 def test_requests_of_different_shapes_in_one_batch_are_all_refused(target: str) -> None:
     answers = at_once(target, "full", [table(2, width=2), table(2, width=3)])
     for code, message in answers:
@@ -105,6 +106,7 @@ def test_a_large_request_for_which_there_is_no_room(target: str) -> None:
     assert refusal(ask, target, "split", table(101)) == ("INVALID_ARGUMENT", words)
 
 
+@pytest.mark.usefixtures("as_tf_serving")
 @pytest.mark.parametrize(
     ("factor", "words"),
     [

@@ -11,14 +11,16 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from kuberec.exporting.signatures import SCORE
+from kuberec.exporting.signatures import RECOMMEND
 from kuberec.serving.batching.parameters import BatchingParameters
 from kuberec.serving.batching.scheduler import Scheduler
 from kuberec.serving.batching.session import Batching, BatchingSession
 from kuberec.serving.metrics import Metrics
+from kuberec.serving.predict import predict
 from kuberec.serving.servable import Servable
 from kuberec.serving.status import StatusError, invalid_argument
 from tests.kuberec.conftest import Run
+from tests.kuberec.serving import rpc
 from tests.kuberec.serving.saved_models import save_table
 from tests.serving.conformance.asking import wait_until
 
@@ -27,7 +29,7 @@ MINUTE = 60_000_000
 
 
 class Doubler:
-    """A run that doubles `x`; it can be held up, and remembers what it was asked."""
+    """A run that doubles `x`, and adds `plus` if there is one; it can be held up, and remembers what it was asked."""
 
     def __init__(self) -> None:
         self.open = threading.Event()
@@ -43,9 +45,9 @@ class Doubler:
         self.timeouts.append(timeout)
         self.threads.append(threading.current_thread())
         assert self.open.wait(20)
-        if any(value < 0 for value in feeds["x"]):
+        if np.any(feeds["x"] < 0):
             raise invalid_argument("negative")
-        return [feeds["x"] * (2 if name == "double" else 3) for name in fetches]
+        return [feeds["x"] * (2 if name == "double" else 3) + feeds.get("plus", 0) for name in fetches]
 
 
 class Asking:
@@ -56,9 +58,14 @@ class Asking:
         self._pool = ThreadPoolExecutor(32)
 
     def __call__(
-        self, *values: float, output: str = "double", timeout: float | None = None, dtype: str = "f8"
+        self,
+        *values: float,
+        output: str = "double",
+        timeout: float | None = None,
+        dtype: str = "f8",
+        **others: Array,
     ) -> Future[list[Array]]:
-        feeds = {"x": np.array(values, dtype)}
+        feeds = {"x": np.array(values, dtype), **others}
         return self._pool.submit(self.session.run, feeds, [output], timeout)
 
     def wait_for(self, waiting: int) -> None:
@@ -268,6 +275,52 @@ def test_a_request_without_rows_is_answered(asking: Callable[..., Asking]) -> No
     assert numbers(ask()) == []
 
 
+def test_requests_with_the_same_scalar_run_together(
+    graph: Doubler, asking: Callable[..., Asking], caplog: pytest.LogCaptureFixture
+) -> None:
+    ask = asking()
+    hold(graph, ask)
+    requests = [ask(value, plus=np.array(plus)) for value, plus in ((1.0, 5.0), (2.0, 7.0), (3.0, 5.0))]
+    ask.wait_for(3)
+    graph.open.set()
+    assert [numbers(request) for request in requests] == [[7.0], [11.0], [11.0]]
+    assert sorted(sorted(values) for values in graph.inputs[1:]) == [[1.0, 3.0], [2.0]]
+    assert caplog.text.count("The input plus is a scalar; requests with the same value run together. TF Serving") == 1
+
+
+def test_requests_of_different_shapes_run_apart(graph: Doubler, asking: Callable[..., Asking]) -> None:
+    ask = asking()
+    hold(graph, ask)
+    rows = [np.ones([1, 2]), np.ones([1, 3]), np.zeros([2, 2])]
+    with ThreadPoolExecutor(3) as pool:
+        requests = [pool.submit(ask.session.run, {"x": row}, ["double"]) for row in rows]
+        ask.wait_for(3)
+        graph.open.set()
+        assert [request.result()[0].tolist() for request in requests] == [(row * 2).tolist() for row in rows]
+    assert len(graph.inputs) == 3
+
+
+def test_a_request_without_rows_in_common_runs_alone(
+    graph: Doubler, asking: Callable[..., Asking], caplog: pytest.LogCaptureFixture
+) -> None:
+    ask = asking()
+    for _ in range(2):
+        assert numbers(ask(1.0, 2.0, plus=np.array([5.0]))) == [7.0, 9.0]
+    words = "Batching Run() input tensors must have equal 0th-dimension size; a request runs alone. TF Serving would"
+    assert caplog.text.count(words) == 1
+    assert not ask.session.queues
+
+
+def test_many_values_of_a_scalar_leave_nothing_behind(
+    asking: Callable[..., Asking], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kuberec.serving.batching.session.MAX_QUEUES", 5)
+    ask = asking()
+    for value in (*range(20), *[np.nan] * 20):
+        ask(1.0, plus=np.array(value)).result(20)
+    assert len(ask.session.queues) <= 5
+
+
 @pytest.mark.parametrize(
     "parameters",
     [
@@ -318,19 +371,25 @@ def test_a_graph_gives_many_threads_what_it_gives_one(tmp_path: Path, parameters
         servable.retire()
 
 
-def test_an_exported_recommender_scores_as_it_does_alone(run: Run) -> None:
+def test_an_exported_recommender_answers_as_it_does_alone(run: Run) -> None:
     alone, together = Servable("films", 1, run.export), batched("films", run.export)
-    score = alone.signatures[SCORE]
-    users = np.array([f"u{number:03}".encode() for number in range(50)], dtype=object)
-    items = np.array([[f"i{number:03}".encode() for number in range(10)]], dtype=object)
+    rng = np.random.default_rng(7)
+    users = [f"u{number:03}".encode() for number in rng.integers(0, 90, 100)]
+    lengths = rng.integers(1, 4, 100)
 
-    def ask(servable: Servable, user: int) -> Array:
-        feeds = {score.inputs["user_id"].name: users[user : user + 1], score.inputs["item_ids"].name: items}
-        (scores,) = servable.run("Predict", feeds, [score.outputs["scores"].name], 60.0)
-        return np.asarray(scores)
+    def recommend(servable: Servable, number: int) -> tuple[list[bytes], list[float]]:
+        inputs = {"user_id": [users[number]], "k": np.int32(3 + number % 2)}
+        if number % 3:
+            inputs["exclude_item_ids"] = [[f"i{item:03}".encode() for item in range(lengths[number])]]
+        request = rpc.predict_request("films", inputs, RECOMMEND)
+        outputs = predict(servable, request, 60.0).outputs
+        return list(outputs["item_ids"].string_val), list(outputs["scores"].float_val)
 
     with ThreadPoolExecutor(16) as pool:
-        answers = list(pool.map(lambda user: ask(together, user), range(50)))
-    np.testing.assert_allclose(answers, [ask(alone, user) for user in range(50)], rtol=1e-6)
+        answers = list(pool.map(lambda number: recommend(together, number), range(100)))
+    for number, (items, scores) in enumerate(answers):
+        expected_items, expected_scores = recommend(alone, number)
+        assert items == expected_items
+        np.testing.assert_allclose(scores, expected_scores, rtol=1e-5)
     for servable in (alone, together):
         servable.retire()
