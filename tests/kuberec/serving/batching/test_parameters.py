@@ -99,3 +99,15 @@ def test_without_splitting_the_largest_run_is_the_largest_request() -> None:
     split = BatchingParameters(max_batch_size=8, max_execution_batch_size=4, enable_large_batch_splitting=True)
     assert split.largest_run == 4
     assert BatchingParameters(max_batch_size=8, enable_large_batch_splitting=True).largest_run == 8
+
+
+def test_the_example_of_the_documents_is_one(tmp_path: Path) -> None:
+    page = Path(__file__).parents[4] / "docs" / "serving.md"
+    (text,) = [block for block in page.read_text().split("```") if block.lstrip().startswith("max_batch_size")]
+    (tmp_path / "batching.config").write_text(text)
+    parameters = read_parameters(tmp_path / "batching.config")
+    assert (parameters.max_batch_size, parameters.num_batch_threads, parameters.allowed_batch_sizes) == (
+        128,
+        2,
+        (32, 128),
+    )
