@@ -19,7 +19,6 @@ WITHOUT_EFFECT = {
     "enable_model_warmup": "warm-up requests are always run",
     "remove_unused_fields_from_bundle_metagraph": "the graph is kept as it is",
     "enable_signature_method_name_check": "method names are not checked",
-    "enable_profiler": "there is no profiler service",
     "skip_initialize_tpu": "there is no TPU",
     "xla_cpu_compilation_enabled": "graphs are not compiled",
     "mixed_precision": "graphs keep their precision",

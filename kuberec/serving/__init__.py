@@ -15,6 +15,7 @@ warmup.py       the requests a version answers before it becomes available
 procedures.py   the remote procedures and their messages
 services.py     answers them
 rest/           answers them over REST
+profiling.py    what TensorBoard asks for profiles
 reflection.py   describes them to clients that ask
 credentials.py  TLS and mTLS
 protos.py       TF Serving's config files

@@ -31,6 +31,7 @@ class ServerOptions:
         batching_parameters_file: Text proto that says how; None for TF Serving's defaults.
         per_model_batching: Batch only models that bring parameters of their own, by those.
         health: Answer `grpc.health.v1.Health`.
+        profiler: Answer tensorflow.ProfilerService; its first request opens a port without TLS on every address.
         poll_seconds: Time between two looks at the version folders; 0 looks once.
         strict: Do as TF Serving does, its faults included.
         allow_unavailable_labels: A new label may name a version that is not loaded.
@@ -51,6 +52,7 @@ class ServerOptions:
     batching_parameters_file: Path | None = None
     per_model_batching: bool = False
     health: bool = False
+    profiler: bool = False
     poll_seconds: float = POLL_SECONDS
     strict: bool = False
     allow_unavailable_labels: bool = False

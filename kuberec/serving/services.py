@@ -136,7 +136,8 @@ def _first_spec(request: Any) -> Any:
     return request.tasks[0].model_spec if request.tasks else model_pb2.ModelSpec()
 
 
-def _seconds_left(context: grpc.ServicerContext) -> float | None:
+def seconds_left(context: grpc.ServicerContext) -> float | None:
+    """How long the client waits; None for as long as it takes."""
     left = context.time_remaining()
     return left if left is not None and left < FOREVER_SECONDS else None
 
@@ -148,7 +149,7 @@ def _method(function: Callable[[Any, float | None], Any], request_type: Any, met
         start = time.perf_counter()
         error = None
         try:
-            return function(request, _seconds_left(context))
+            return function(request, seconds_left(context))
         except StatusError as refusal:
             error = refusal
         except Exception as fault:
