@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from kuberec.exporting.signatures import RECOMMEND
 from kuberec.serving.batching.parameters import BatchingParameters
 from kuberec.serving.batching.scheduler import Scheduler
 from kuberec.serving.batching.session import Batching, BatchingSession
+from kuberec.serving.loading import Loader
 from kuberec.serving.metrics import Metrics
 from kuberec.serving.predict import predict
 from kuberec.serving.servable import Servable
@@ -393,3 +395,11 @@ def test_an_exported_recommender_answers_as_it_does_alone(run: Run) -> None:
         np.testing.assert_allclose(scores, expected_scores, rtol=1e-5)
     for servable in (alone, together):
         servable.retire()
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_only_in_strict_mode_the_warm_up_of_an_exported_recommender_is_refused(run: Run, strict: bool) -> None:
+    loader = Loader(batching=Batching(Scheduler(1), BatchingParameters(), strict=strict))
+    words = r"Batching Run\(\) input tensors must have at least one dimension"
+    with pytest.raises(StatusError, match=words) if strict else nullcontext():
+        loader.load("films", 1, run.export).retire()
