@@ -19,7 +19,6 @@ WITHOUT_EFFECT = {
     "enable_model_warmup": "warm-up requests are always run",
     "remove_unused_fields_from_bundle_metagraph": "the graph is kept as it is",
     "enable_signature_method_name_check": "method names are not checked",
-    "enable_profiler": "there is no profiler service",
     "skip_initialize_tpu": "there is no TPU",
     "xla_cpu_compilation_enabled": "graphs are not compiled",
     "mixed_precision": "graphs keep their precision",
@@ -31,10 +30,6 @@ WITHOUT_EFFECT = {
     "tensorflow_session_config_file": "TensorFlow's own settings hold",
     "thread_pool_factory_config_file": "TensorFlow's own settings hold",
     "enable_serialization_as_tensor_content": "replies come in typed fields",
-    "enable_batching": "requests are run as they come",
-    "batching_parameters_file": "requests are run as they come",
-    "enable_per_model_batching_parameters": "requests are run as they come",
-    "monitoring_config_file": "there are no metrics yet",
     "rest_api_num_threads": "each REST connection has a thread of its own",
 }
 """Flag and what holds instead; a command line with them is taken, and the log says so."""

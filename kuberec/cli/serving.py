@@ -95,6 +95,32 @@ def serve(
         bool,
         typer.Option("--rest_api_enable_cors_support", help="Let web pages ask over REST.", rich_help_panel=FLAGS),
     ] = False,
+    enable_batching: Annotated[
+        bool,
+        typer.Option(
+            "--enable_batching", help="Run requests that come at the same time together.", rich_help_panel=FLAGS
+        ),
+    ] = False,
+    batching_parameters_file: Annotated[
+        Path | None,
+        typer.Option("--batching_parameters_file", help="BatchingParameters as text.", rich_help_panel=FLAGS),
+    ] = None,
+    enable_per_model_batching_parameters: Annotated[
+        bool,
+        typer.Option(
+            "--enable_per_model_batching_parameters",
+            help="Batch by the batching_params.pbtxt of each version, and only versions that have one.",
+            rich_help_panel=FLAGS,
+        ),
+    ] = False,
+    monitoring_config_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--monitoring_config_file",
+            help="MonitoringConfig as text: metrics for Prometheus on the REST port.",
+            rich_help_panel=FLAGS,
+        ),
+    ] = None,
     ssl_config_file: Annotated[
         Path | None,
         typer.Option("--ssl_config_file", help="Keys and certificates for TLS and mTLS.", rich_help_panel=FLAGS),
@@ -102,6 +128,14 @@ def serve(
     enable_grpc_healthcheck_service: Annotated[
         bool,
         typer.Option("--enable_grpc_healthcheck_service", help="Answer grpc.health.v1.", rich_help_panel=FLAGS),
+    ] = False,
+    enable_profiler: Annotated[
+        bool,
+        typer.Option(
+            "--enable_profiler",
+            help="Answer tensorflow.ProfilerService. Its first request opens a port without TLS on every address.",
+            rich_help_panel=FLAGS,
+        ),
     ] = False,
 ) -> None:
     """Serve models over gRPC and REST, as TF Serving does. New versions are picked up within a second.
@@ -128,6 +162,8 @@ def serve(
     logging.getLogger("kuberec").setLevel(logging.INFO)
     for notice in notices(ctx):
         logging.getLogger("kuberec").warning(notice)
+    if monitoring_config_file and not rest_api_port:
+        logging.getLogger("kuberec").warning("--monitoring_config_file has no effect without --rest_api_port")
     if model_config_file:
         models = source.config_file(model_config_file, poll_seconds=model_config_file_poll_wait_seconds)
     elif model_base_path:
@@ -143,10 +179,15 @@ def serve(
         rest_port=rest_api_port or None,
         rest_timeout=rest_api_timeout_in_ms / 1e3,
         cors=rest_api_enable_cors_support,
+        batching=enable_batching,
+        batching_parameters_file=batching_parameters_file,
+        per_model_batching=enable_per_model_batching_parameters,
+        monitoring_config_file=monitoring_config_file,
         ssl_config_file=ssl_config_file,
         threads=grpc_max_threads,
         channel_arguments=channel_arguments(grpc_channel_arguments),
         health=enable_grpc_healthcheck_service,
+        profiler=enable_profiler,
         poll_seconds=file_system_poll_wait_seconds,
         strict=strict,
         allow_unavailable_labels=allow_version_labels_for_unavailable_models,

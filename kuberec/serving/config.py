@@ -7,14 +7,17 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
-from kuberec.errors import ConfigError
+from kuberec.serving.protos import read_text
 from kuberec.serving.status import invalid_argument
 
 PLATFORM = "tensorflow"
 FILE_SCHEME = "file://"
+HINT = (
+    "--model_config_file expects a text file: "
+    'model_config_list { config { name: "…" base_path: "/…" model_platform: "tensorflow" } }'
+)
 
 ModelServerConfig = model_server_config_pb2.ModelServerConfig
 
@@ -25,18 +28,7 @@ def read_config(path: Path) -> Any:
     Raises:
         ConfigError: The file cannot be read, or is no ModelServerConfig.
     """
-    try:
-        return text_format.Parse(path.read_text(encoding="utf-8"), ModelServerConfig())
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"The model config file {path} cannot be read: {error}. Name a text file with --model_config_file."
-        ) from error
-    except text_format.ParseError as error:
-        # These words are what programs look for on stderr.
-        raise ConfigError(
-            f"Error parsing text-format tensorflow.serving.ModelServerConfig: {error} (in {path}). "
-            'Expected: model_config_list { config { name: "…" base_path: "/…" model_platform: "tensorflow" } }'
-        ) from error
+    return read_text(path, ModelServerConfig(), HINT)
 
 
 def single_model(name: str, base_path: str) -> Any:

@@ -9,10 +9,10 @@ from pathlib import Path
 import tensorflow as tf
 from tensorflow_serving.apis import get_model_status_pb2
 
+from kuberec.serving.loading import Loader
 from kuberec.serving.servable import Servable
 from kuberec.serving.status import StatusError, describe
 from kuberec.serving.versions import fingerprint
-from kuberec.serving.warmup import warm_up
 
 UNKNOWN = 2
 VersionState = tuple[int, int, str]
@@ -42,11 +42,12 @@ class Model:
         states: State, status number and message of every version ever seen. Replaced as a whole.
     """
 
-    def __init__(self, name: str, stopping: threading.Event, retries: Retries | None = None) -> None:
+    def __init__(self, name: str, loader: Loader, stopping: threading.Event, retries: Retries | None = None) -> None:
         """Nothing is loaded yet.
 
         Args:
             name: The model's name.
+            loader: Loads its versions.
             stopping: Ends the pause between two attempts.
             retries: Try again as TF Serving does; None tries again whenever the files change.
         """
@@ -54,6 +55,7 @@ class Model:
         self.loaded: dict[int, Servable] = {}
         self.states: dict[int, VersionState] = {}
         self._failed: dict[int, str] = {}
+        self._loader = loader
         self._stopping = stopping
         self._retries = retries
 
@@ -99,7 +101,7 @@ class Model:
 
     def _attempt(self, version: int, path: Path) -> tuple[int, str] | None:
         try:
-            servable = load(self.name, version, path)
+            servable = self._loader.load(self.name, version, path)
         except StatusError as error:
             return error.code.value[0], error.message
         except tf.errors.OpError as error:
@@ -122,14 +124,3 @@ class Model:
 
     def _set_state(self, version: int, state: int, code: int = 0, message: str = "") -> None:
         self.states = {**self.states, version: (state, code, message)}
-
-
-def load(name: str, version: int, path: Path) -> Servable:
-    """Load a version and warm it up; a failed warm-up leaves nothing behind."""
-    servable = Servable(name, version, path)
-    try:
-        warm_up(servable, path)
-    except BaseException:
-        servable.retire()
-        raise
-    return servable

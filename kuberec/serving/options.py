@@ -26,7 +26,12 @@ class ServerOptions:
         rest_port: Port of the REST API, 0 for any free one; None for none.
         rest_timeout: Seconds that the run of a REST request may take.
         cors: Let web pages of any origin ask over REST.
+        monitoring_config_file: Text proto that puts the metrics on the REST port; None for no metrics.
+        batching: Run requests that come at the same time together.
+        batching_parameters_file: Text proto that says how; None for TF Serving's defaults.
+        per_model_batching: Batch only models that bring parameters of their own, by those.
         health: Answer `grpc.health.v1.Health`.
+        profiler: Answer tensorflow.ProfilerService; its first request opens a port without TLS on every address.
         poll_seconds: Time between two looks at the version folders; 0 looks once.
         strict: Do as TF Serving does, its faults included.
         allow_unavailable_labels: A new label may name a version that is not loaded.
@@ -42,7 +47,12 @@ class ServerOptions:
     rest_port: int | None = None
     rest_timeout: float = REST_TIMEOUT
     cors: bool = False
+    monitoring_config_file: Path | None = None
+    batching: bool = False
+    batching_parameters_file: Path | None = None
+    per_model_batching: bool = False
     health: bool = False
+    profiler: bool = False
     poll_seconds: float = POLL_SECONDS
     strict: bool = False
     allow_unavailable_labels: bool = False

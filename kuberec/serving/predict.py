@@ -11,6 +11,7 @@ from kuberec.serving.servable import Array, Servable
 from kuberec.serving.status import StatusError, invalid_argument
 
 DEFAULT_SIGNATURE = "serving_default"
+API = "Predict"
 
 
 def predict(servable: Servable, request: Any, timeout: float | None = None) -> Any:
@@ -30,7 +31,7 @@ def predict(servable: Servable, request: Any, timeout: float | None = None) -> A
         raise StatusError(grpc.StatusCode.FAILED_PRECONDITION, f'Serving signature key "{signature_name}" not found.')
     feeds = input_values(signature, request.inputs)
     outputs = output_tensors(signature, request.output_filter)
-    values = servable.run(feeds, [info.name for info in outputs.values()], timeout)
+    values = servable.run(API, feeds, [info.name for info in outputs.values()], timeout)
     response = predict_pb2.PredictResponse()
     response.model_spec.name = servable.name
     response.model_spec.version.value = servable.version

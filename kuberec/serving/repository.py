@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from kuberec.serving.config import check_models, check_platform_changes, check_platforms
+from kuberec.serving.loading import Loader
 from kuberec.serving.model import Model, Retries, VersionState
 from kuberec.serving.servable import Servable
 from kuberec.serving.status import StatusError, failed_precondition, invalid_argument, not_found, unavailable, unknown
@@ -35,6 +36,7 @@ class ModelRepository:
         strict: bool = False,
         allow_unavailable_labels: bool = False,
         retries: Retries | None = None,
+        loader: Loader | None = None,
         stopping: threading.Event | None = None,
     ) -> None:
         """Nothing is served before `reload`.
@@ -43,11 +45,13 @@ class ModelRepository:
             strict: Do as TF Serving does, its faults included.
             allow_unavailable_labels: A new label may name a version that is not loaded.
             retries: How strict mode tries again to load what failed.
+            loader: Loads versions; None loads them without batching.
             stopping: Ends every wait of strict mode.
         """
         self._strict = strict
         self._allow_unavailable_labels = allow_unavailable_labels
         self._retries = (retries or Retries()) if strict else None
+        self._loader = loader or Loader()
         self._config: Any = None
         self._labels: dict[str, dict[str, int]] | None = None
         self._watched: dict[str, Any] = {}
@@ -152,7 +156,9 @@ class ModelRepository:
         with self._polling:
             self._watched = {model.name: model for model in models}
             new = {
-                name: Model(name, self._stopping, self._retries) for name in self._watched if name not in self._models
+                name: Model(name, self._loader, self._stopping, self._retries)
+                for name in self._watched
+                if name not in self._models
             }
             self._models = {**self._models, **new}
         self.poll()

@@ -14,8 +14,15 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from kuberec.errors import ConfigError, ServingError
+from kuberec.serving.batching.parameters import BatchingParameters, read_parameters
+from kuberec.serving.batching.scheduler import Scheduler
+from kuberec.serving.batching.session import Batching
 from kuberec.serving.credentials import read_credentials
+from kuberec.serving.loading import Loader
+from kuberec.serving.metrics import Metrics
+from kuberec.serving.monitoring import read_metrics_path
 from kuberec.serving.options import LOCAL, ServerOptions
+from kuberec.serving.profiling import ProfilerProxy
 from kuberec.serving.reflection import add_reflection
 from kuberec.serving.repository import ModelRepository
 from kuberec.serving.rest.api import RestApi
@@ -44,15 +51,18 @@ class ModelServer:
 
         Raises:
             ServingError: The folder does not exist, or the port is taken.
-            ConfigError: The SSL config file is wrong.
+            ConfigError: The SSL, monitoring or batching config file is wrong.
         """
         self._options = options = options or ServerOptions()
         self._source = models if isinstance(models, Source) else repository(models, poll_seconds=options.poll_seconds)
         self._stopping = threading.Event()
+        self.metrics = Metrics()
+        self._batching = _batching(options)
         self.repository = ModelRepository(
             strict=options.strict,
             allow_unavailable_labels=options.allow_unavailable_labels,
             retries=options.retries,
+            loader=Loader(self.metrics, self._batching),
             stopping=self._stopping,
         )
         self._pollers = [
@@ -69,7 +79,7 @@ class ModelServer:
         ]
         self._server = grpc.server(ThreadPoolExecutor(options.threads, "serve"), options=arguments)
         self._health = health.HealthServicer()
-        self._services = Services(self.repository, self._source.reloadable)
+        self._services = Services(self.repository, self._source.reloadable, self.metrics)
         self._add_services()
         self.port = self._listen(f"{options.host}:{options.port}")
         if options.socket_path:
@@ -79,7 +89,9 @@ class ModelServer:
         self.web: WebServer | None = None
         if options.rest_port is not None:
             api = RestApi(self._services, timeout=options.rest_timeout, strict=options.strict)
-            self.web = WebServer(api, options.host, options.rest_port, cors=options.cors)
+            file = options.monitoring_config_file
+            pages = {path: self.metrics.page} if file and (path := read_metrics_path(file)) else {}
+            self.web = WebServer(api, options.host, options.rest_port, cors=options.cors, pages=pages)
             self.rest_address = f"{name}:{self.web.port}"
 
     def start(self) -> None:
@@ -107,6 +119,8 @@ class ModelServer:
         """Refuse new requests, give running ones `grace` seconds, then free the models."""
         self._stopping.set()
         self._health.enter_graceful_shutdown()
+        if self._batching:
+            self._batching.scheduler.close()
         ended = self._server.stop(grace)
         if self.web:
             self.web.stop(grace)
@@ -131,6 +145,8 @@ class ModelServer:
         self._server.add_generic_rpc_handlers(self._services.handlers())
         if self._options.health:
             health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        if self._options.profiler:
+            self._server.add_generic_rpc_handlers([ProfilerProxy()])
         add_reflection(self._server, [health.SERVICE_NAME] if self._options.health else [])
 
     def _listen(self, address: str) -> int:
@@ -168,6 +184,25 @@ def _every(seconds: float, function: Callable[[], None], stopping: threading.Eve
                 log.exception("A poll failed in a way that it should not")
 
     return [threading.Thread(target=run, name=function.__name__, daemon=True)] if seconds > 0 else []
+
+
+def _batching(options: ServerOptions) -> Batching | None:
+    file = options.batching_parameters_file
+    if not options.batching:
+        if file:
+            raise ConfigError(
+                "Failed to start server. Error: Invalid argument: server_options.batching_parameters_file is set "
+                "without setting server_options.enable_batching to true."
+            )
+        return None
+    try:
+        parameters = read_parameters(file) if file else BatchingParameters()
+    except StatusError as error:
+        raise ConfigError(
+            f"Failed to start server. Error: {describe(error.code.value[0], error.message)} (in {file})"
+        ) from error
+    scheduler = Scheduler(parameters.num_batch_threads)
+    return Batching(scheduler, parameters, options.per_model_batching, options.strict)
 
 
 def stop_signals() -> Callable[[], None]:

@@ -1,6 +1,7 @@
 """Answers the remote procedures of PredictionService and ModelService; others are UNIMPLEMENTED."""
 
 import logging
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from tensorflow_serving.apis import (
 )
 
 from kuberec.serving.inference import classify, infer, regress
+from kuberec.serving.metrics import Metrics
 from kuberec.serving.predict import predict
 from kuberec.serving.procedures import PACKAGE, PROCEDURES
 from kuberec.serving.repository import ModelRepository
@@ -20,6 +22,9 @@ from kuberec.serving.servable import Servable
 from kuberec.serving.status import StatusError, failed_precondition, invalid_argument, shorten
 
 SIGNATURE_FIELD = "signature_def"
+ENTRYPOINT = "GRPC"
+# As in TF Serving: not MultiInference, nor what does not run a graph.
+COUNTED = ("Predict", "Classify", "Regress")
 # A request without a deadline has one in a far future.
 FOREVER_SECONDS = 365 * 24 * 3600.0
 
@@ -31,7 +36,8 @@ log = logging.getLogger(__name__)
 class Services:
     """PredictionService and ModelService over a model repository."""
 
-    def __init__(self, repository: ModelRepository, reloadable: bool) -> None:
+    def __init__(self, repository: ModelRepository, reloadable: bool, metrics: Metrics) -> None:
+        self.metrics = metrics
         self._repository = repository
         self._reloadable = reloadable
 
@@ -89,8 +95,12 @@ class Services:
                 "ServerModelConfig type not supported by HandleReloadConfigRequest. "
                 "Only ModelConfigList is currently supported"
             )
+        before = self.metrics.counters(request.metric_names)
         self._repository.reload(request.config)
-        return model_management_pb2.ReloadConfigResponse(status={})
+        response = model_management_pb2.ReloadConfigResponse(status={})
+        for name, count in self.metrics.counters(request.metric_names).items():
+            response.metric.add(name=name, int64_value_increase=count - before[name])
+        return response
 
     def handlers(self) -> list[grpc.GenericRpcHandler]:
         """The gRPC handlers of both services."""
@@ -106,7 +116,10 @@ class Services:
         return [
             grpc.method_handlers_generic_handler(
                 f"{PACKAGE}.{service}",
-                {name: _method(functions[name], request_type) for name, (request_type, _) in procedures.items()},
+                {
+                    name: _method(functions[name], request_type, self.metrics, name if name in COUNTED else "")
+                    for name, (request_type, _) in procedures.items()
+                },
             )
             for service, procedures in PROCEDURES.items()
         ]
@@ -123,20 +136,30 @@ def _first_spec(request: Any) -> Any:
     return request.tasks[0].model_spec if request.tasks else model_pb2.ModelSpec()
 
 
-def _seconds_left(context: grpc.ServicerContext) -> float | None:
+def seconds_left(context: grpc.ServicerContext) -> float | None:
+    """How long the client waits; None for as long as it takes."""
     left = context.time_remaining()
     return left if left is not None and left < FOREVER_SECONDS else None
 
 
-def _method(function: Callable[[Any, float | None], Any], request_type: Any) -> Any:
+def _method(function: Callable[[Any, float | None], Any], request_type: Any, metrics: Metrics, api: str) -> Any:
+    """A handler; its requests are counted under `api`, or not where that is empty."""
+
     def answer(request: Any, context: grpc.ServicerContext) -> Any:
+        start = time.perf_counter()
+        error = None
         try:
-            return function(request, _seconds_left(context))
-        except StatusError as error:
-            context.abort(error.code, shorten(error.message))
-        except Exception as error:
+            return function(request, seconds_left(context))
+        except StatusError as refusal:
+            error = refusal
+        except Exception as fault:
             log.exception("A request failed in a way that it should not")
-            context.abort(grpc.StatusCode.INTERNAL, shorten(f"{type(error).__name__}: {error}"))
+            error = StatusError(grpc.StatusCode.INTERNAL, f"{type(fault).__name__}: {fault}")
+        finally:
+            if api:
+                status = error.code.name if error else "OK"
+                metrics.record_request(request.model_spec.name, api, ENTRYPOINT, status, time.perf_counter() - start)
+        return context.abort(error.code, shorten(error.message))
 
     return grpc.unary_unary_rpc_method_handler(
         answer,

@@ -1,5 +1,6 @@
 """Warm-up: the recorded requests that a version answers before it becomes available, so that no user waits."""
 
+import time
 from pathlib import Path
 
 import grpc
@@ -8,6 +9,7 @@ from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import prediction_log_pb2
 
 from kuberec.serving.inference import classify, infer, regress
+from kuberec.serving.metrics import microseconds
 from kuberec.serving.predict import predict
 from kuberec.serving.servable import Servable
 from kuberec.serving.status import StatusError, invalid_argument
@@ -32,12 +34,15 @@ def warm_up(servable: Servable, path: Path) -> int:
     file = path / WARMUP_FILE
     if not file.is_file():
         return 0
+    start = time.perf_counter()
     count = 0
     for record in tf.data.TFRecordDataset(str(file)).as_numpy_iterator():
         count += 1
         if count > MAX_RECORDS:
             raise invalid_argument(f"Number of warmup records exceeds the maximum ({MAX_RECORDS}) at {file}")
         _run(servable, record)
+    servable.metrics.warmup_latency.add(microseconds(time.perf_counter() - start), str(path), "OK")
+    servable.metrics.warmup_records_read.add(str(path), "OK", count=count)
     return count
 
 

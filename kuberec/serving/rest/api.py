@@ -3,8 +3,9 @@
 import json
 import logging
 import re
+import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import grpc
@@ -27,6 +28,8 @@ from kuberec.serving.status import StatusError, invalid_argument
 MODEL = r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
 RUN_PATH = re.compile(MODEL + r":(?P<method>classify|regress|predict)", re.IGNORECASE)
 MODEL_PATH = re.compile(MODEL + r"(?P<metadata>/metadata)?", re.IGNORECASE)
+PATHS = {"POST": RUN_PATH, "GET": MODEL_PATH}
+API_PATH = re.compile("/v1/", re.IGNORECASE)
 INT64_MAX = 2**63 - 1
 
 Code = grpc.StatusCode
@@ -48,7 +51,15 @@ HTTP_STATUS = {
 
 log = logging.getLogger(__name__)
 
-Reply = tuple[int, str]
+ENTRYPOINT, JSON = "REST", "application/json"
+
+
+class Reply(NamedTuple):
+    """HTTP status, text, and what kind of text it is."""
+
+    status: int
+    text: str
+    kind: str = JSON
 
 
 class RestApi:
@@ -79,26 +90,38 @@ class RestApi:
             path: Without a query.
             body: The JSON text, as it was before any compression.
         """
-        try:
-            return self._answer(method, path, body)
-        except StatusError as error:
-            return refusal(error)
-        except Exception as error:
-            log.exception("A request failed in a way that it should not")
-            return refusal(StatusError(Code.INTERNAL, f"{type(error).__name__}: {error}"))
-
-    def _answer(self, method: str, path: str, body: bytes) -> Reply:
         if not self._strict and method == "GET" and path == "/readyz":
             return self._ready()
-        if not re.match("/v1/", path, re.IGNORECASE):
-            return 404, ""
-        if method == "POST" and (found := RUN_PATH.fullmatch(path)):
-            return 200, self._methods[found["method"].lower()](_spec(found), body)
-        if method == "GET" and (found := MODEL_PATH.fullmatch(path)):
-            return 200, self._metadata(_spec(found)) if found["metadata"] else self._status(_spec(found))
+        if not API_PATH.match(path):
+            return Reply(404, "")
+        start = time.perf_counter()
+        found = PATHS[method].fullmatch(path) if method in PATHS else None
+        error = None
+        try:
+            return Reply(200, self._answer(method, path, body, found))
+        except StatusError as refused:
+            error = refused
+        except Exception as fault:
+            log.exception("A request failed in a way that it should not")
+            error = StatusError(Code.INTERNAL, f"{type(fault).__name__}: {fault}")
+        finally:
+            self._count(found, error.code.name if error else "OK", time.perf_counter() - start)
+        return refusal(error)
+
+    def _answer(self, method: str, path: str, body: bytes, found: re.Match[str] | None) -> str:
+        if found and method == "POST":
+            return self._methods[found["method"].lower()](_spec(found), body)
+        if found:
+            return self._metadata(_spec(found)) if found["metadata"] else self._status(_spec(found))
         if not self._strict and method == "GET" and path == "/v1/models":
-            return 200, self._list()
+            return self._list()
         raise invalid_argument(f"Malformed request: {method} {path}")
+
+    def _count(self, found: re.Match[str] | None, status: str, seconds: float) -> None:
+        # As in TF Serving questions about a model count too, and what is malformed counts for no model.
+        model = unquote(found["name"]) if found else ""
+        api = found.groupdict().get("method") or "" if found else ""
+        self._services.metrics.record_request(model, api.lower(), ENTRYPOINT, status, seconds)
 
     def _predict(self, spec: Any, body: bytes) -> str:
         document = reading.parse(body)
@@ -146,12 +169,12 @@ class RestApi:
 
     def _ready(self) -> Reply:
         waiting = [name for name, versions in self._services.models().items() if not versions]
-        return (503, _json({"waiting_for": waiting})) if waiting else (200, _json({"waiting_for": []}))
+        return Reply(503 if waiting else 200, _json({"waiting_for": waiting}))
 
 
 def refusal(error: StatusError) -> Reply:
     """HTTP status and JSON text of an error."""
-    return HTTP_STATUS.get(error.code, 500), writing.document({"error": error.message})
+    return Reply(HTTP_STATUS.get(error.code, 500), writing.document({"error": error.message}))
 
 
 def _spec(found: re.Match[str]) -> Any:

@@ -4,6 +4,7 @@ import gzip
 import logging
 import threading
 import zlib
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
@@ -16,6 +17,7 @@ GZIP_BYTES = 1024
 """From this size on an answer is compressed, where the client takes that."""
 
 IDLE_SECONDS = 60.0
+TEXT = "text/plain"
 CORS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "POST, GET",
@@ -28,7 +30,15 @@ log = logging.getLogger(__name__)
 class WebServer:
     """Listens for HTTP and asks the API; one thread a connection."""
 
-    def __init__(self, api: RestApi, host: str, port: int, *, cors: bool = False) -> None:
+    def __init__(
+        self,
+        api: RestApi,
+        host: str,
+        port: int,
+        *,
+        cors: bool = False,
+        pages: Mapping[str, Callable[[], str]] | None = None,
+    ) -> None:
         """Take the port; nothing is answered before `start`.
 
         Args:
@@ -36,6 +46,7 @@ class WebServer:
             host: Address to listen on.
             port: 0 takes any free one.
             cors: Let web pages of any origin ask.
+            pages: Plain texts by path, made anew for each request.
 
         Raises:
             ServingError: The port is taken.
@@ -43,6 +54,7 @@ class WebServer:
         handler = type("Handler", (_Handler,), {"web": self})
         self.api = api
         self.cors = cors
+        self.pages = pages or {}
         self.running = 0
         self.changed = threading.Condition()
         try:
@@ -88,8 +100,7 @@ class _Handler(BaseHTTPRequestHandler):
         with web.changed:
             web.running += 1
         try:
-            status, text = self._reply()
-            self._send(status, text)
+            self._send(self._reply())
         finally:
             with web.changed:
                 web.running -= 1
@@ -109,8 +120,11 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command == "OPTIONS" and self.web.cors:
             if "Origin" not in self.headers:
                 return refusal(failed_precondition("Origin header is missing in CORS preflight"))
-            return 200, ""
-        return self.web.api.answer(self.command, urlsplit(self.path).path, body)
+            return Reply(200, "")
+        path = urlsplit(self.path).path
+        if path in self.web.pages:
+            return Reply(200, self.web.pages[path](), TEXT)
+        return self.web.api.answer(self.command, path, body)
 
     def _body(self) -> bytes | None:
         """The request's body, unpacked; None where it cannot be read."""
@@ -138,11 +152,11 @@ class _Handler(BaseHTTPRequestHandler):
             pass  # trailers
         return b"".join(parts)
 
-    def _send(self, status: int, text: str) -> None:
-        body = text.encode(errors=RAW)
-        self.send_response(status)
-        if text:
-            self.send_header("Content-Type", "application/json")
+    def _send(self, reply: Reply) -> None:
+        body = reply.text.encode(errors=RAW)
+        self.send_response(reply.status)
+        if reply.text:
+            self.send_header("Content-Type", reply.kind)
         if len(body) >= GZIP_BYTES and "gzip" in self.headers.get("Accept-Encoding", "").lower():
             body = gzip.compress(body, compresslevel=1)
             self.send_header("Content-Encoding", "gzip")

@@ -109,6 +109,8 @@ def test_a_command_line_of_tensorflow_model_server_is_taken_as_it_is(
         "--rest_api_enable_cors_support=true", "--model_name=films",
         f"--model_base_path={repository / 'recommender'}", "--grpc_socket_path=/tmp/films.sock",
         "--file_system_poll_wait_seconds=5", "--allow_version_labels_for_unavailable_models=true", "--enable_batching",
+        "--batching_parameters_file=/etc/batching.config", "--enable_per_model_batching_parameters=true",
+        "--monitoring_config_file=/etc/monitoring.config", "--enable_profiler=true",
         "--grpc_channel_arguments=grpc.max_connection_age_ms=2000,grpc.lb_policy_name=round_robin",
         "--grpc_max_threads=4", "--enable_grpc_healthcheck_service", "--max_num_load_retries=1",
         "--load_retry_interval_micros=500000", "--tensorflow_intra_op_parallelism=1",
@@ -128,6 +130,11 @@ def test_a_command_line_of_tensorflow_model_server_is_taken_as_it_is(
         channel_arguments=[("grpc.max_connection_age_ms", 2000), ("grpc.lb_policy_name", "round_robin")],
         threads=4,
         health=True,
+        profiler=True,
+        batching=True,
+        batching_parameters_file=Path("/etc/batching.config"),
+        per_model_batching=True,
+        monitoring_config_file=Path("/etc/monitoring.config"),
         retries=Retries(1, 0.5),
     )
 
@@ -135,10 +142,12 @@ def test_a_command_line_of_tensorflow_model_server_is_taken_as_it_is(
 def test_flags_without_effect_are_named_in_the_log(
     kuberec: Kuberec, repository: Path, no_server: list[Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    kuberec("serve", "--enable_batching=true", "--num_load_threads=2", "--repository", repository)
+    words = ["--mixed_precision=bfloat16", "--num_load_threads=2", "--monitoring_config_file=/etc/monitoring.config"]
+    kuberec("serve", *words, "--repository", repository)
     assert [record.getMessage() for record in caplog.records] == [
-        "--enable_batching has no effect: requests are run as they come",
+        "--mixed_precision has no effect: graphs keep their precision",
         "--num_load_threads has no effect: versions are loaded one after another",
+        "--monitoring_config_file has no effect without --rest_api_port",
     ]
 
 
@@ -178,6 +187,34 @@ def test_an_unreadable_config_is_exit_code_2(kuberec: Kuberec, tmp_path: Path) -
     run = kuberec("serve", "--port=0", f"--model_config_file={tmp_path / 'models.config'}")
     assert run.code == 2
     assert "Error parsing text-format tensorflow.serving.ModelServerConfig" in run.err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["--batching_parameters_file=FILE"],
+            "Failed to start server. Error: Invalid argument: server_options.batching_parameters_file is set without "
+            "setting server_options.enable_batching to true.",
+        ),
+        (
+            ["--batching_parameters_file=FILE", "--enable_batching"],
+            "Error parsing text-format tensorflow.serving.BatchingParameters: ",
+        ),
+        (
+            ["--monitoring_config_file=FILE", "--rest_api_port=65535"],
+            "Error parsing text-format tensorflow.serving.MonitoringConfig: ",
+        ),
+    ],
+)
+def test_a_wrong_config_file_is_exit_code_2(
+    kuberec: Kuberec, repository: Path, tmp_path: Path, words: list[str], message: str
+) -> None:
+    (tmp_path / "wrong.config").write_text("wrong: 1")
+    given = [word.replace("FILE", str(tmp_path / "wrong.config")) for word in words]
+    run = kuberec("serve", "--port=0", "--repository", repository, *given)
+    assert run.code == 2
+    assert message in run.err
 
 
 def test_a_refused_config_is_exit_code_7(kuberec: Kuberec, tmp_path: Path) -> None:

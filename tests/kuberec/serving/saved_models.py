@@ -170,6 +170,41 @@ def save_echo(folder: Path) -> Path:
     return _save(module, folder, {"serving_default": module.floats, **signatures})
 
 
+class Table(tf.Module):
+    """Rows of numbers: `sums` is each row's sum; the other signatures are unfit for batches."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.float32, name="x")])
+    def rows(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"sums": tf.reduce_sum(x, 1), "doubled": x * 2.0}
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.float32, name="x")])
+    def total(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"total": tf.reduce_sum(x)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.float32, name="x")])
+    def first(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"first": x[:1]}
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, None], tf.float32, name="x"),
+            tf.TensorSpec(None, tf.float32, name="factor"),
+        ]
+    )
+    def scale(self, x: tf.Tensor, factor: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"scaled": x * factor}
+
+
+def save_table(folder: Path, parameters: str = "") -> Path:
+    """Write the table as a version folder, with batching parameters of its own where some are given."""
+    module = Table()
+    signatures = {name: getattr(module, name) for name in ("total", "first", "scale")}
+    _save(module, folder, {"serving_default": module.rows, **signatures})
+    if parameters:
+        (folder / "batching_params.pbtxt").write_text(parameters)
+    return folder
+
+
 def write_warmup(folder: Path, logs: Sequence[prediction_log_pb2.PredictionLog]) -> None:
     """Write warm-up requests into a version folder."""
     (folder / "assets.extra").mkdir(exist_ok=True)

@@ -227,7 +227,7 @@ def test_the_config_file_is_polled_and_a_bad_one_changes_nothing(
         write("model_config_list {")
         wait_until(lambda: "The config stays as it was: Error parsing text-format" in caplog.text)
         path.unlink()
-        wait_until(lambda: "The config stays as it was: The model config file" in caplog.text)
+        wait_until(lambda: "The config stays as it was: The config file" in caplog.text)
         write(text_of(model(models, "sum"), model(models, "sum")))
         wait_until(lambda: "Illegal to list model sum multiple times" in caplog.text)
         assert available(started.address, "sum") == [1]

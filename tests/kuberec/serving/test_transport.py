@@ -140,7 +140,7 @@ def test_mtls_wants_a_certificate_of_the_clients_authority(
     [
         ({"server_key": ""}, "lacks server_key or server_cert"),
         ({"client_verify": "true"}, "asks for client_verify and names no custom_ca"),
-        ({"key": "x"}, "Expected a text proto of the fields"),
+        ({"key": "x"}, "expects a text proto of the fields"),
     ],
 )
 def test_a_wrong_ssl_config_is_named(

@@ -8,7 +8,7 @@ from kuberec.serving.options import ServerOptions
 from kuberec.serving.server import ModelServer
 from kuberec.serving.source import config_file
 from kuberec.serving.testing import FAST_POLL_SECONDS
-from tests.serving.conformance.models import CONFIG_FILE, write_models
+from tests.serving.conformance.models import CONFIG_FILE, MONITORING_FILE, write_models
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -43,10 +43,20 @@ def addresses(mode: str, models: Path, request: pytest.FixtureRequest) -> Iterat
         health=True,
         rest_port=0,
         cors=True,
+        monitoring_config_file=models / MONITORING_FILE,
+        batching=True,
+        per_model_batching=True,
         retries=NO_RETRIES,
     )
     with ModelServer(config_file(models / CONFIG_FILE), options) as server:
         yield server.address, server.rest_address
+
+
+@pytest.fixture
+def as_tf_serving(mode: str) -> None:
+    """For a test of what only strict mode does as TF Serving does."""
+    if mode == "default":
+        pytest.skip("the default mode does better")
 
 
 @pytest.fixture(scope="session")

@@ -9,10 +9,36 @@ from typing import Any
 from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
-from tests.kuberec.serving.saved_models import save_echo, save_examples, save_loop, save_recommender, save_sum
+from tests.kuberec.serving.saved_models import (
+    save_echo,
+    save_examples,
+    save_loop,
+    save_recommender,
+    save_sum,
+    save_table,
+)
 
 CONFIG_FILE = "models.config"
+MONITORING_FILE = "monitoring.config"
 SHELF = "shelf"  # versions that no config names, to copy from
+
+SECONDS = 1_000_000
+# A batch of `full` runs as soon as it has four rows; long before, requests would run into their deadlines.
+BATCHED = {
+    "full": (
+        f"max_batch_size {{ value: 4 }} batch_timeout_micros {{ value: {60 * SECONDS} }} "
+        "max_enqueued_batches { value: 1 }"
+    ),
+    "ragged": (
+        f"max_batch_size {{ value: 4 }} batch_timeout_micros {{ value: {60 * SECONDS} }} "
+        "pad_variable_length_inputs: true"
+    ),
+    "padded": "max_batch_size { value: 16 } allowed_batch_sizes: 8 allowed_batch_sizes: 16",
+    "split": (
+        "max_batch_size { value: 100 } enable_large_batch_splitting { value: true } "
+        "max_execution_batch_size { value: 40 } max_enqueued_batches { value: 2 }"
+    ),
+}
 
 
 def write_models(folder: Path) -> Path:
@@ -32,15 +58,18 @@ def write_models(folder: Path) -> Path:
     save_loop(folder / "loop" / "1")
     (folder / "broken" / "1").mkdir()
     (folder / "broken" / "1" / "saved_model.pb").write_bytes(b"no graph")
+    for name, parameters in BATCHED.items():
+        (folder / name).mkdir()
+        save_table(folder / name / "1", parameters)
+    (folder / MONITORING_FILE).write_text("prometheus_config { enable: true }", encoding="utf-8")
     (folder / CONFIG_FILE).write_text(text_format.MessageToString(base_config(folder)), encoding="utf-8")
     return folder / CONFIG_FILE
 
 
 def base_config(folder: Path) -> Any:
     """Two versions of `recommender`, and one each of the others that can be served."""
-    return config_of(
-        [model(folder, name) for name in ("sum", "examples", "loop", "echo")] + [model(folder, "recommender", "all")]
-    )
+    names = ("sum", "examples", "loop", "echo", *BATCHED)
+    return config_of([*(model(folder, name) for name in names), model(folder, "recommender", "all")])
 
 
 def model(

@@ -48,7 +48,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RestApi]:
 @settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(path=paths, document=documents)
 def test_any_document(api: RestApi, path: str, document: Any) -> None:
-    status, text = api.answer("POST", path, json.dumps(document).encode())
+    status, text, _ = api.answer("POST", path, json.dumps(document).encode())
     assert status in DOCUMENTED, text
     text.encode(errors="surrogateescape")
     assert api.answer("POST", "/v1/models/echo:predict", GOOD)[0] == 200
@@ -78,6 +78,6 @@ def test_any_path(api: RestApi, method: str, path: str) -> None:
     ids=["endless", "deep", "half a character", "no utf-8", "long number"],
 )
 def test_what_no_parser_likes(api: RestApi, body: bytes) -> None:
-    status, text = api.answer("POST", "/v1/models/echo:predict", body)
+    status, text, _ = api.answer("POST", "/v1/models/echo:predict", body)
     assert status == 400
     assert json.loads(text)["error"]
