@@ -6,9 +6,8 @@ import numpy as np
 import tensorflow as tf
 
 from kuberec.recommender import PADDING
+from kuberec.retrieval.exact import EXCLUDED, in_columns, top_k, without
 from kuberec.training.fitted import FittedModel
-
-EXCLUDED = -np.inf
 
 
 class ServingGraph(tf.Module):
@@ -24,8 +23,10 @@ class ServingGraph(tf.Module):
         self.user_index = _lookup(model.data.users.ids)
         self.item_index = _lookup(model.data.items.ids)
         self.users = _users(model)
-        self.item_vectors = _frozen(model.item_vectors)
-        self.item_scales = _frozen(model.item_scales)
+        self.item_vectors = _frozen(in_columns(model.item_vectors))
+        self.item_scales = _frozen(in_columns(model.item_scales[:, None])[0])
+        # Row 0 of the items is the unknown, and the last columns of the matrix are no items.
+        self.nobodys = np.r_[0, len(model.item_vectors) : self.item_vectors.shape[1]].astype(np.int32)
         self.personal = _frozen(model.personal)
         self.observed_starts = _frozen(model.data.observed.indptr.astype(np.int64))
         self.observed_items = _frozen(model.data.observed.indices.astype(np.int32))
@@ -42,13 +43,12 @@ class ServingGraph(tf.Module):
         excluded = self._indices(exclude_item_ids, user)
         history = self._indices(history_item_ids, user)
         scores = self.scorer.cross(self._vectors(user, history), self.item_vectors)
-        scores = _without(scores, tf.concat([self._observed(user), excluded, history], axis=1))
-        return self._best(scores, k)
+        return self._best(scores, tf.concat([self._observed(user), excluded, history], axis=1), k)
 
     def score(self, user_id: tf.Tensor, item_ids: tf.Tensor) -> dict[str, tf.Tensor]:
         """Scores of the named items for each user; unknown items get the unknown item's score."""
         users = self.users(self.user_index.lookup(user_id))
-        items = tf.gather(self.item_vectors, self.item_index.lookup(item_ids))
+        items = _gathered(self.item_vectors, self.item_index.lookup(item_ids))
         return {"scores": self.scorer.interact(users[:, None, :], items)}
 
     def similar_items(self, item_id: tf.Tensor, k: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -58,15 +58,15 @@ class ServingGraph(tf.Module):
         if self.similar_by_history:
             scores = self.scorer.cross(self._vectors(tf.zeros_like(item), item[:, None]), self.item_vectors)
         else:
-            scores = self._cosines(scale * tf.gather(self.item_vectors, item))
+            scores = self._cosines(scale * _gathered(self.item_vectors, item))
         scores = tf.where(scale == 0.0, tf.constant(EXCLUDED, tf.float32), scores)
-        return self._best(_without(scores, item[:, None]), k)
+        return self._best(scores, item[:, None], k)
 
     def _cosines(self, vectors: tf.Tensor) -> tf.Tensor:
-        """`[B, n_items + 1]` of vectors of length 1."""
+        """`[B, width]` of vectors of length 1."""
         # Bias and popularity are blanked here and not cut off there, which would copy all items.
         vectors = tf.concat([vectors[:, :-2], tf.zeros_like(vectors[:, -2:])], axis=1)
-        return tf.matmul(vectors, self.item_vectors, transpose_b=True) * self.item_scales
+        return tf.matmul(vectors, self.item_vectors) * self.item_scales
 
     def _vectors(self, user: tf.Tensor, history: tf.Tensor) -> tf.Tensor:
         """User vectors `[B, dimension]`, moved towards the session where there is one."""
@@ -86,10 +86,13 @@ class ServingGraph(tf.Module):
         """The items each user was observed with, `[B, most]` int32, padded with 0."""
         return _listed(self.observed_items, self.observed_starts, user)
 
-    def _best(self, scores: tf.Tensor, k: tf.Tensor) -> dict[str, tf.Tensor]:
-        # Column 0 is the unknown item, which is never recommended.
-        best, column = tf.math.top_k(scores[:, 1:], tf.clip_by_value(k, 0, tf.shape(scores)[1] - 1))
-        ids = tf.where(tf.math.is_finite(best), tf.gather(self.item_ids, column + 1), PADDING)
+    def _best(self, scores: tf.Tensor, excluded: tf.Tensor, k: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The k best of scores `[B, width]` but for the columns `[B, n]`; padding where nothing is left."""
+        rows = tf.shape(scores)[0]
+        nobodys = tf.broadcast_to(self.nobodys, [rows, len(self.nobodys)])
+        scores = without(scores, tf.concat([nobodys, excluded], axis=1))
+        best, column = top_k(scores, tf.clip_by_value(k, 0, tf.size(self.item_ids) - 1))
+        ids = tf.where(tf.math.is_finite(best), tf.gather(self.item_ids, column), PADDING)
         return {"item_ids": ids, "scores": best}
 
 
@@ -133,8 +136,8 @@ class DotProduct(tf.Module):
         return tf.einsum("bod,bnd->bn", users, items)
 
     def cross(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-        """Scores `[B, M]` of `[B, dimension]` and `[M, dimension]`."""
-        return tf.matmul(users, items, transpose_b=True)
+        """Scores `[B, width]` of `[B, dimension]` and `[dimension, width]`."""
+        return tf.matmul(users, items)
 
 
 class NetworkScorer(tf.Module):
@@ -151,9 +154,9 @@ class NetworkScorer(tf.Module):
         return self._interact(users[..., :-1], items[..., :-1]) + users[..., -1] * items[..., -1]
 
     def cross(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-        """Scores `[B, M]` of `[B, dimension]` and `[M, dimension]`."""
-        popularity = tf.matmul(users[:, -1:], items[:, -1:], transpose_b=True)
-        return self._cross(users[:, :-1], items[:, :-1]) + popularity
+        """Scores `[B, width]` of `[B, dimension]` and `[dimension, width]`."""
+        # The network takes rows; to turn the items over costs little beside its layers.
+        return self._cross(users[:, :-1], tf.transpose(items[:-1])) + tf.matmul(users[:, -1:], items[-1:])
 
 
 class NetworkSessions(tf.Module):
@@ -186,7 +189,7 @@ class MappedSessions(tf.Module):
         """`[B, dimension - 1]` of histories `[B, T]`; the users are not needed."""
         del user
         mask = tf.cast(history != 0, tf.float32)[:, :, None]
-        total = tf.reduce_sum(tf.gather(item_vectors, history)[:, :, :-1] * mask, axis=1)
+        total = tf.reduce_sum(_gathered(item_vectors, history)[:, :, :-1] * mask, axis=1)
         pooled = total / tf.maximum(tf.reduce_sum(mask, axis=1), 1.0)
         return tf.matmul(pooled, self.weights) + self.bias
 
@@ -203,11 +206,10 @@ def _sessions(model: FittedModel) -> tf.Module:
     return NetworkSessions(model) if model.session_map is None else MappedSessions(model)
 
 
-def _without(scores: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
-    """The scores `[B, N]` with the named columns `[B, n]` of each row at minus infinity."""
-    rows = tf.broadcast_to(tf.range(tf.shape(columns)[0])[:, None], tf.shape(columns))
-    cells = tf.reshape(tf.stack([rows, columns], axis=-1), [-1, 2])
-    return tf.tensor_scatter_nd_update(scores, cells, tf.fill([tf.shape(cells)[0]], EXCLUDED))
+def _gathered(item_vectors: tf.Variable, item: tf.Tensor) -> tf.Tensor:
+    """Vectors `[..., dimension]` of items `[...]`, from the columns of `[dimension, width]`."""
+    columns = tf.gather(item_vectors, tf.reshape(item, [-1]), axis=1)
+    return tf.reshape(tf.transpose(columns), tf.concat([tf.shape(item), [item_vectors.shape[0]]], axis=0))
 
 
 def _listed(items: tf.Tensor, starts: tf.Tensor, user: tf.Tensor) -> tf.Tensor:
