@@ -1,12 +1,15 @@
 """The serving graph: raw ids in, ranked raw ids out, in stock TensorFlow operations."""
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from kuberec.features import EntityTable
 from kuberec.recommender import PADDING
-from kuberec.retrieval.exact import EXCLUDED, in_columns, top_k, without
+from kuberec.retrieval.exact import EXCLUDED, in_columns, only, top_k, without
+from kuberec.schema import FeatureType
 from kuberec.training.fitted import FittedModel
 
 
@@ -32,17 +35,26 @@ class ServingGraph(tf.Module):
         self.observed_items = _frozen(model.data.observed.indices.astype(np.int32))
         self.session_weight = model.config.session_weight
         self.similar_by_history = model.network.similar_by_history
+        self.categories = Categories(model.data.items)
         self.scorer = _scorer(model)
         self.sessions = _sessions(model)
 
     def recommend(
-        self, user_id: tf.Tensor, k: tf.Tensor, exclude_item_ids: tf.Tensor, history_item_ids: tf.Tensor
+        self,
+        user_id: tf.Tensor,
+        k: tf.Tensor,
+        exclude_item_ids: tf.Tensor,
+        history_item_ids: tf.Tensor,
+        allow_item_ids: tf.Tensor,
+        categories: tf.Tensor,
     ) -> dict[str, tf.Tensor]:
-        """The k best items of each user, without those observed, excluded, or in the history."""
+        """The k best items of each user, without those observed, excluded, in the history, or not allowed."""
         user = self.user_index.lookup(user_id)
         excluded = self._indices(exclude_item_ids, user)
         history = self._indices(history_item_ids, user)
         scores = self.scorer.cross(self._vectors(user, history), self.item_vectors)
+        scores = _restricted(scores, allow_item_ids, self.item_index.lookup)
+        scores = _restricted(scores, categories, self.categories)
         return self._best(scores, tf.concat([self._observed(user), excluded, history], axis=1), k)
 
     def score(self, user_id: tf.Tensor, item_ids: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -94,6 +106,23 @@ class ServingGraph(tf.Module):
         best, column = top_k(scores, tf.clip_by_value(k, 0, tf.size(self.item_ids) - 1))
         ids = tf.where(tf.math.is_finite(best), tf.gather(self.item_ids, column), PADDING)
         return {"item_ids": ids, "scores": best}
+
+
+class Categories(tf.Module):
+    """Which items have a category, named `feature=value`, by the categorical and multi-categorical features."""
+
+    def __init__(self, items: EntityTable) -> None:
+        super().__init__()
+        holders = list(_holders(items))
+        self.index = _lookup([PADDING, *(name for name, _ in holders)])
+        sizes = [0, 0, *(len(rows) for _, rows in holders)]
+        self.starts = _frozen(np.cumsum(sizes, dtype=np.int64))
+        self.items = _frozen(np.concatenate([np.zeros(0, np.int32), *(rows for _, rows in holders)]))
+
+    def __call__(self, names: tf.Tensor) -> tf.Tensor:
+        """The items `[B, n]` that have any of the categories `[B, C]`, padded with 0; an unknown one has none."""
+        rows = _listed(self.items, self.starts, tf.reshape(self.index.lookup(names), [-1]))
+        return tf.reshape(rows, [tf.shape(names)[0], tf.shape(names)[1] * tf.shape(rows)[1]])
 
 
 class StoredUsers(tf.Module):
@@ -206,6 +235,30 @@ def _sessions(model: FittedModel) -> tf.Module:
     return NetworkSessions(model) if model.session_map is None else MappedSessions(model)
 
 
+def _holders(items: EntityTable) -> Iterator[tuple[str, Any]]:
+    """Each category that an item can have, and the items that have it, int32."""
+    for feature, info in items.infos.items():
+        if info.type in (FeatureType.CATEGORICAL, FeatureType.MULTI_CATEGORICAL):
+            codes = items.columns[feature].reshape(len(items), -1)
+            for code, value in enumerate(info.vocabulary, start=1):
+                yield f"{feature}={value}", np.flatnonzero((codes == code).any(axis=1)).astype(np.int32)
+
+
+def _restricted(scores: tf.Tensor, names: tf.Tensor, columns: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+    """The scores `[B, width]` with all but the columns of the names `[B, n]` excluded, in rows that name anything.
+
+    `columns` gives `[B, m]` of names; names of one row hold for every row.
+    """
+    names_anything = tf.reduce_any(names != PADDING, axis=1, keepdims=True)
+
+    def restrict() -> tf.Tensor:
+        named = columns(names)
+        named = tf.broadcast_to(named, [tf.shape(scores)[0], tf.shape(named)[1]])
+        return tf.where(names_anything, only(scores, named), scores)
+
+    return tf.cond(tf.reduce_any(names_anything), restrict, lambda: scores)
+
+
 def _gathered(item_vectors: tf.Variable, item: tf.Tensor) -> tf.Tensor:
     """Vectors `[..., dimension]` of items `[...]`, from the columns of `[dimension, width]`."""
     columns = tf.gather(item_vectors, tf.reshape(item, [-1]), axis=1)
@@ -220,8 +273,9 @@ def _listed(items: tf.Tensor, starts: tf.Tensor, user: tf.Tensor) -> tf.Tensor:
 
 def _lookup(ids: Any) -> tf.lookup.StaticHashTable:
     """Raw id → index, 0 where unknown; ids may hold line breaks, so they are constants and no text file."""
-    keys = _constant(ids[1:], tf.string)
-    values = tf.range(1, len(ids), dtype=tf.int32)
+    # The padding stands first and is 0 like the unknown; with it no table is empty, which TensorFlow refuses.
+    keys = _constant(ids, tf.string)
+    values = tf.range(len(ids), dtype=tf.int32)
     return tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(keys, values), default_value=0)
 
 

@@ -59,6 +59,12 @@ def without(scores: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
     return tf.tensor_scatter_nd_update(scores, cells, tf.fill([tf.shape(cells)[0]], EXCLUDED))
 
 
+def only(scores: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
+    """The scores `[B, N]` with all but the named columns `[B, n]` of each row excluded."""
+    kept = tf.reshape(tf.gather(scores, columns, batch_dims=1), [-1])
+    return tf.tensor_scatter_nd_update(tf.fill(tf.shape(scores), EXCLUDED), _cells(columns), kept)
+
+
 def _cells(columns: tf.Tensor) -> tf.Tensor:
     """Row and column `[B · n, 2]` of columns `[B, n]`."""
     rows = tf.broadcast_to(tf.range(tf.shape(columns)[0])[:, None], tf.shape(columns))

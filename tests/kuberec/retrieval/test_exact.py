@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kuberec.recommender import top_k as reference
-from kuberec.retrieval.exact import EXCLUDED, in_columns, top_k, without
+from kuberec.retrieval.exact import EXCLUDED, in_columns, only, top_k, without
 
 Array = npt.NDArray[Any]
 BLOCK = 4
@@ -64,3 +64,8 @@ def test_vectors_become_columns_of_a_width_in_blocks() -> None:
     np.testing.assert_array_equal(columns[:, :5], vectors.T)
     assert not columns[:, 5:].any()
     assert in_columns(vectors[:4], BLOCK).shape == (2, 4)
+
+
+def test_all_but_the_named_columns_are_excluded() -> None:
+    scores = only(tf.constant([[1.0, 2, 3], [1, 2, 3]]), tf.constant([[1, 1], [0, 2]]))
+    assert scores.numpy().tolist() == [[EXCLUDED, 2, EXCLUDED], [1, EXCLUDED, 3]]
