@@ -9,6 +9,7 @@ import tensorflow as tf
 from kuberec.features import EntityTable
 from kuberec.recommender import PADDING
 from kuberec.retrieval.exact import EXCLUDED, in_columns, only, top_k, without
+from kuberec.retrieval.ivf import MOST_ROWS, InvertedFile
 from kuberec.schema import FeatureType
 from kuberec.training.fitted import FittedModel
 
@@ -18,9 +19,10 @@ class ServingGraph(tf.Module):
 
     Args:
         model: The fitted model; what of its vectors is stored is computed here, once.
+        index: Of its items, to answer `recommend` with where it can; None: every score is compared.
     """
 
-    def __init__(self, model: FittedModel) -> None:
+    def __init__(self, model: FittedModel, index: InvertedFile | None = None) -> None:
         super().__init__()
         self.item_ids = _constant(model.data.items.ids, tf.string)
         self.user_index = _lookup(model.data.users.ids)
@@ -35,6 +37,7 @@ class ServingGraph(tf.Module):
         self.observed_items = _frozen(model.data.observed.indices.astype(np.int32))
         self.session_weight = model.config.session_weight
         self.similar_by_history = model.network.similar_by_history
+        self.index = index
         self.categories = Categories(model.data.items)
         self.scorer = _scorer(model)
         self.sessions = _sessions(model)
@@ -52,10 +55,17 @@ class ServingGraph(tf.Module):
         user = self.user_index.lookup(user_id)
         excluded = self._indices(exclude_item_ids, user)
         history = self._indices(history_item_ids, user)
-        scores = self.scorer.cross(self._vectors(user, history), self.item_vectors)
-        scores = _restricted(scores, allow_item_ids, self.item_index.lookup)
-        scores = _restricted(scores, categories, self.categories)
-        return self._best(scores, tf.concat([self._observed(user), excluded, history], axis=1), k)
+        vectors = self._vectors(user, history)
+        taken = tf.concat([self._observed(user), excluded, history], axis=1)
+        k = self._cut(k)
+
+        def exact() -> tuple[tf.Tensor, tf.Tensor]:
+            scores = self.scorer.cross(vectors, self.item_vectors)
+            scores = _restricted(scores, allow_item_ids, self.item_index.lookup)
+            return self._best(_restricted(scores, categories, self.categories), taken, k)
+
+        free = ~(_name_anything(allow_item_ids) | _name_anything(categories))
+        return self._named(*(exact() if self.index is None else self._searched(vectors, taken, k, free, exact)))
 
     def score(self, user_id: tf.Tensor, item_ids: tf.Tensor) -> dict[str, tf.Tensor]:
         """Scores of the named items for each user; unknown items get the unknown item's score."""
@@ -72,7 +82,7 @@ class ServingGraph(tf.Module):
         else:
             scores = self._cosines(scale * _gathered(self.item_vectors, item))
         scores = tf.where(scale == 0.0, tf.constant(EXCLUDED, tf.float32), scores)
-        return self._best(scores, item[:, None], k)
+        return self._named(*self._best(scores, item[:, None], self._cut(k)))
 
     def _cosines(self, vectors: tf.Tensor) -> tf.Tensor:
         """`[B, width]` of vectors of length 1."""
@@ -98,14 +108,35 @@ class ServingGraph(tf.Module):
         """The items each user was observed with, `[B, most]` int32, padded with 0."""
         return _listed(self.observed_items, self.observed_starts, user)
 
-    def _best(self, scores: tf.Tensor, excluded: tf.Tensor, k: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The k best of scores `[B, width]` but for the columns `[B, n]`; padding where nothing is left."""
+    def _cut(self, k: tf.Tensor) -> tf.Tensor:
+        return tf.clip_by_value(k, 0, tf.size(self.item_ids) - 1)
+
+    def _best(self, scores: tf.Tensor, excluded: tf.Tensor, k: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The k best of scores `[B, width]` but for the items `[B, n]`, and which items they are."""
         rows = tf.shape(scores)[0]
         nobodys = tf.broadcast_to(self.nobodys, [rows, len(self.nobodys)])
-        scores = without(scores, tf.concat([nobodys, excluded], axis=1))
-        best, column = top_k(scores, tf.clip_by_value(k, 0, tf.size(self.item_ids) - 1))
-        ids = tf.where(tf.math.is_finite(best), tf.gather(self.item_ids, column), PADDING)
-        return {"item_ids": ids, "scores": best}
+        return top_k(without(scores, tf.concat([nobodys, excluded], axis=1)), k)
+
+    def _searched(
+        self, vectors: tf.Tensor, taken: tf.Tensor, k: tf.Tensor, free: tf.Tensor, exact: Callable[[], Any]
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """By the index, if items are `free` of restrictions; exactly where that is cheaper or the index too short.
+
+        The index knows tastes: lists that popularity has a part in are exact.
+        """
+        assert self.index is not None
+        tastes, popularity = vectors[:, :-1], vectors[:, -1]
+        probes = self.index.probes(tastes)
+        few = tf.shape(vectors)[0] <= MOST_ROWS
+        serves = free & few & tf.reduce_all(popularity == 0.0) & self.index.enough(probes, k, taken)
+        index = self.index
+        found: tuple[tf.Tensor, tf.Tensor] = tf.cond(serves, lambda: index.top_k(tastes, probes, k, taken), exact)
+        return found
+
+    def _named(self, scores: tf.Tensor, item: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The answer of a ranking signature; padding where nothing is left."""
+        ids = tf.where(tf.math.is_finite(scores), tf.gather(self.item_ids, item), PADDING)
+        return {"item_ids": ids, "scores": scores}
 
 
 class Categories(tf.Module):
@@ -249,14 +280,17 @@ def _restricted(scores: tf.Tensor, names: tf.Tensor, columns: Callable[[tf.Tenso
 
     `columns` gives `[B, m]` of names; names of one row hold for every row.
     """
-    names_anything = tf.reduce_any(names != PADDING, axis=1, keepdims=True)
 
     def restrict() -> tf.Tensor:
         named = columns(names)
         named = tf.broadcast_to(named, [tf.shape(scores)[0], tf.shape(named)[1]])
-        return tf.where(names_anything, only(scores, named), scores)
+        return tf.where(tf.reduce_any(names != PADDING, axis=1, keepdims=True), only(scores, named), scores)
 
-    return tf.cond(tf.reduce_any(names_anything), restrict, lambda: scores)
+    return tf.cond(_name_anything(names), restrict, lambda: scores)
+
+
+def _name_anything(names: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_any(names != PADDING)
 
 
 def _gathered(item_vectors: tf.Variable, item: tf.Tensor) -> tf.Tensor:

@@ -1,5 +1,6 @@
 """Checks that an exported model answers as the trained one does, each a `Check` with its figures."""
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from kuberec.checks import Check
 from kuberec.exporting.signatures import DEFAULT_K, RECOMMEND, SCORE, SERVING_DEFAULT, SIMILAR_ITEMS
 from kuberec.exporting.warmup import EXTRA, WARMUP_FILE
 from kuberec.recommender import PADDING, Recommendations
+from kuberec.retrieval.choice import RETRIEVAL_FILE, found_share
+from kuberec.retrieval.ivf import MOST_ROWS
 from kuberec.serving.predict import predict
 from kuberec.serving.servable import Servable
 from kuberec.serving.status import StatusError
@@ -169,6 +172,25 @@ def _similar_items(served: Served, model: FittedModel, sample: Sample) -> Check:
     return _check("similar items", difference, f"the nearest {DEFAULT_K} of {len(items)} items agree")
 
 
+def _index(served: Served, model: FittedModel, sample: Sample) -> Check:
+    """An index may miss items, but no more than its export allowed, and gives what it finds its true score."""
+    path = served.folder / EXTRA / RETRIEVAL_FILE
+    choice: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"method": "exact"}
+    if choice["method"] == "exact":
+        return _check("index", "", "every score is compared")
+    users = np.array(sample.users, dtype=object)[model.personal[model.data.users.indices(sample.users)]].tolist()
+    ours = model.recommend(users, DEFAULT_K)
+    parts = [
+        served.ranked(RECOMMEND, user_id=users[n : n + MOST_ROWS], k=DEFAULT_K) for n in range(0, len(users), MOST_ROWS)
+    ]
+    ids, scores = (np.concatenate([getattr(part, name) for part in parts]) for name in ("item_ids", "scores"))
+    recall = found_share(scores, ours.scores[:, -1])
+    wrong = int((np.isfinite(scores) & ~_close(model.score(users, ids.tolist()), scores)).sum())
+    short = recall < choice["least_recall"]
+    figures = f"recall@{DEFAULT_K} is {recall:.4f} for {len(users)} users, and {wrong} scores are wrong"
+    return _check("index", figures if wrong or short else "", figures)
+
+
 def _warmup(served: Served, model: FittedModel, sample: Sample) -> Check:
     path = served.folder / EXTRA / WARMUP_FILE
     asked, fault = 0, ""
@@ -190,6 +212,7 @@ CHECKS: tuple[Callable[[Served, FittedModel, Sample], Check], ...] = (
     _exclusions,
     _scores,
     _similar_items,
+    _index,
     _warmup,
 )
 
