@@ -11,6 +11,8 @@ Array = npt.NDArray[Any]
 SAMPLE = 64
 """Vectors a cluster that the centroids are learned on, at most."""
 ROUNDS = 10
+SETTLING = 3
+"""Rounds at the end in which no cluster is split any more."""
 NEAREST = 8
 """Clusters that a vector asks for room, the nearest first, before it takes what is left."""
 SPARE = 1.5
@@ -43,15 +45,24 @@ def cluster(vectors: Array, count: int, seed: int) -> Clusters:
     rng = np.random.default_rng(seed)
     sample = vectors[rng.choice(len(vectors), min(len(vectors), SAMPLE * count), replace=False)]
     centroids = sample[:count].copy()
-    for _ in range(ROUNDS):
-        nearest, _ = _nearest(sample, centroids, 1)
-        counts = np.bincount(nearest[:, 0], minlength=count)
+    for step in range(ROUNDS):
+        nearest = _nearest(sample, centroids, 1)[0][:, 0]
+        counts = np.bincount(nearest, minlength=count)
         sums = np.zeros_like(centroids)
-        np.add.at(sums, nearest[:, 0], sample)
+        np.add.at(sums, nearest, sample)
         held = counts > 0
         centroids[held] = sums[held] / counts[held, None]
-        centroids[~held] = rng.choice(sample, int((~held).sum()))
+        if step < ROUNDS - SETTLING:
+            _split(centroids, counts, nearest, sample)
     return Clusters(centroids, _members(vectors, centroids))
+
+
+def _split(centroids: Array, counts: Array, nearest: Array, sample: Array) -> None:
+    """Move the centroids of the smallest clusters into those that will overflow, whose members would scatter."""
+    overfull = np.flatnonzero(counts > SPARE * len(sample) / len(centroids))
+    smallest = np.argsort(counts, kind="stable")[: len(overfull)]
+    clusters, member = np.unique(nearest, return_index=True)  # the sample has no order, so its first is anyone
+    centroids[smallest] = sample[member[np.searchsorted(clusters, overfull)]]
 
 
 def _members(vectors: Array, centroids: Array) -> Array:
