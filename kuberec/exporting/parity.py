@@ -75,7 +75,7 @@ def check_parity(folder: Path, model: FittedModel) -> Iterator[Check]:
     for check in CHECKS:
         yield check(served, model, sample)
     path = folder / EXTRA / RETRIEVAL_FILE
-    choice = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"method": "exact"}
+    choice: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"method": "exact"}
     if choice["method"] != "exact":
         yield _index(served, model, sample, choice["least_recall"])
 
