@@ -25,6 +25,8 @@ setup(
         "duckdb>=1.4,<1.5",
         "fsspec>=2025.5",
         "grpcio>=1.70",
+        "grpcio-health-checking>=1.70",
+        "grpcio-reflection>=1.70",
         "ibis-framework[duckdb]>=11",
         "jinja2>=3.1",
         "keras>=3.12",
@@ -49,6 +51,7 @@ setup(
         "dev": [
             "kfp==2.17.0",
             "kfp-kubernetes==2.17.0",
+            "cryptography",
             "hypothesis",
             "ipykernel>=7",
             "ipywidgets>=8",

@@ -7,6 +7,7 @@ import typer
 
 from kuberec import __version__
 from kuberec.cli import data, judging, modelling, pipeline, serving
+from kuberec.cli.flags import ServeCommand
 
 _DEBUG: ContextVar[bool] = ContextVar("debug", default=False)
 
@@ -48,7 +49,7 @@ STEPS, WHOLE, LIVE = "Single steps", "Everything at once", "Serving"
 
 app.command(rich_help_panel=WHOLE)(pipeline.demo)
 app.command(rich_help_panel=WHOLE)(pipeline.run)
-app.command(rich_help_panel=LIVE)(serving.serve)
+app.command(rich_help_panel=LIVE, cls=ServeCommand)(serving.serve)
 app.command(rich_help_panel=LIVE)(serving.recommend)
 app.command(rich_help_panel=STEPS)(data.ingest)
 app.command(rich_help_panel=STEPS)(data.validate)

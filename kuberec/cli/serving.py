@@ -6,38 +6,157 @@ from typing import Annotated, Any
 
 import typer
 
+from kuberec.cli.flags import channel_arguments, notices
 from kuberec.cli.options import MODEL_NAME, REPOSITORY, Json, ModelName, Repository
 from kuberec.cli.output import print_json, print_rows
 
 PORT = 8500
 TARGET = f"localhost:{PORT}"
+THREADS = 16
+EVERYWHERE = "0.0.0.0"
+FLAGS = "Flags of tensorflow_model_server"
 
 
 def serve(
+    ctx: typer.Context,
     repository: Repository = REPOSITORY,
-    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for every one.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0 for every one, as TF Serving does and --strict.")
+    ] = "",
     port: Annotated[int, typer.Option("--port", "-p", min=0, max=65535, help="0 takes a free one.")] = PORT,
     keep: Annotated[int, typer.Option(min=1, help="How many of a model's newest versions answer.")] = 2,
+    strict: Annotated[bool, typer.Option("--strict", help="Do as TF Serving does, its faults included.")] = False,
+    model_name: Annotated[
+        str, typer.Option("--model_name", help="Name of the model in --model_base_path.", rich_help_panel=FLAGS)
+    ] = "default",
+    model_base_path: Annotated[
+        str, typer.Option("--model_base_path", help="Folder of one model's versions.", rich_help_panel=FLAGS)
+    ] = "",
+    model_config_file: Annotated[
+        Path | None, typer.Option("--model_config_file", help="A ModelServerConfig as text.", rich_help_panel=FLAGS)
+    ] = None,
+    model_config_file_poll_wait_seconds: Annotated[
+        float,
+        typer.Option(
+            "--model_config_file_poll_wait_seconds",
+            help="Time between two readings of that file; 0 reads it once.",
+            rich_help_panel=FLAGS,
+        ),
+    ] = 0,
+    file_system_poll_wait_seconds: Annotated[
+        float,
+        typer.Option(
+            "--file_system_poll_wait_seconds",
+            help="Time between two looks for new versions; 0 looks once.",
+            rich_help_panel=FLAGS,
+        ),
+    ] = 1,
+    allow_version_labels_for_unavailable_models: Annotated[
+        bool,
+        typer.Option(
+            "--allow_version_labels_for_unavailable_models",
+            help="A new label may name a version that is not loaded.",
+            rich_help_panel=FLAGS,
+        ),
+    ] = False,
+    max_num_load_retries: Annotated[
+        int,
+        typer.Option("--max_num_load_retries", min=0, help="With --strict, for a failed load.", rich_help_panel=FLAGS),
+    ] = 5,
+    load_retry_interval_micros: Annotated[
+        int,
+        typer.Option("--load_retry_interval_micros", min=0, help="Pause between retries.", rich_help_panel=FLAGS),
+    ] = 60_000_000,
+    grpc_socket_path: Annotated[
+        str, typer.Option("--grpc_socket_path", help="A Unix socket to listen on besides.", rich_help_panel=FLAGS)
+    ] = "",
+    grpc_channel_arguments: Annotated[
+        str, typer.Option("--grpc_channel_arguments", help="key=value,key=value", rich_help_panel=FLAGS)
+    ] = "",
+    grpc_max_threads: Annotated[
+        int, typer.Option("--grpc_max_threads", min=1, help="Requests that run at a time.", rich_help_panel=FLAGS)
+    ] = THREADS,
+    rest_api_port: Annotated[
+        int,
+        typer.Option(
+            "--rest_api_port", min=0, max=65535, help="Port of the REST API; 0 for none.", rich_help_panel=FLAGS
+        ),
+    ] = 0,
+    rest_api_timeout_in_ms: Annotated[
+        int,
+        typer.Option(
+            "--rest_api_timeout_in_ms",
+            min=1,
+            help="Time that the run of a REST request may take.",
+            rich_help_panel=FLAGS,
+        ),
+    ] = 30_000,
+    rest_api_enable_cors_support: Annotated[
+        bool,
+        typer.Option("--rest_api_enable_cors_support", help="Let web pages ask over REST.", rich_help_panel=FLAGS),
+    ] = False,
+    ssl_config_file: Annotated[
+        Path | None,
+        typer.Option("--ssl_config_file", help="Keys and certificates for TLS and mTLS.", rich_help_panel=FLAGS),
+    ] = None,
+    enable_grpc_healthcheck_service: Annotated[
+        bool,
+        typer.Option("--enable_grpc_healthcheck_service", help="Answer grpc.health.v1.", rich_help_panel=FLAGS),
+    ] = False,
 ) -> None:
-    """Serve every model of a repository over gRPC, as TF Serving does. New versions are picked up within a second.
+    """Serve models over gRPC and REST, as TF Serving does. New versions are picked up within a second.
+
+    A command line of `tensorflow_model_server` is taken as it is. Without --model_base_path and --model_config_file,
+    every model of --repository is served. Flags that have no effect here are named in the log.
 
     \b
     Examples:
       kuberec serve
       kuberec serve --repository /models --host 0.0.0.0 --port 8500
-      kuberec serve --port 0
+      kuberec serve --port=8500 --model_name=films --model_base_path=/models/films
+      kuberec serve --model_config_file=/etc/models.config --model_config_file_poll_wait_seconds=60 --strict
     """
     import logging
 
+    from kuberec.serving import source
+    from kuberec.serving.model import Retries
+    from kuberec.serving.options import LOCAL, ServerOptions
     from kuberec.serving.server import ModelServer, stop_signals
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("kuberec").setLevel(logging.INFO)
-    with ModelServer(repository, host=host, port=port, kept_versions=keep) as server:
+    for notice in notices(ctx):
+        logging.getLogger("kuberec").warning(notice)
+    if model_config_file:
+        models = source.config_file(model_config_file, poll_seconds=model_config_file_poll_wait_seconds)
+    elif model_base_path:
+        models = source.base_path(model_name, model_base_path, strict=strict)
+    elif strict:
+        raise typer.BadParameter("--strict needs --model_config_file or --model_base_path, as TF Serving does")
+    else:
+        models = source.repository(repository, kept_versions=keep, poll_seconds=file_system_poll_wait_seconds)
+    options = ServerOptions(
+        host=host or (EVERYWHERE if strict else LOCAL),
+        port=port,
+        socket_path=grpc_socket_path,
+        rest_port=rest_api_port or None,
+        rest_timeout=rest_api_timeout_in_ms / 1e3,
+        cors=rest_api_enable_cors_support,
+        ssl_config_file=ssl_config_file,
+        threads=grpc_max_threads,
+        channel_arguments=channel_arguments(grpc_channel_arguments),
+        health=enable_grpc_healthcheck_service,
+        poll_seconds=file_system_poll_wait_seconds,
+        strict=strict,
+        allow_unavailable_labels=allow_version_labels_for_unavailable_models,
+        retries=Retries(max_num_load_retries, load_retry_interval_micros / 1e6),
+    )
+    with ModelServer(models, options) as server:
         wait_for_signal = stop_signals()
-        typer.echo(f"Serving {repository} on {server.address}; Ctrl-C stops.")
+        served = model_config_file or model_base_path or repository
+        typer.echo(f"Serving {served} on {server.address}; Ctrl-C stops.")
         if not any(server.repository.available().values()):
-            typer.echo("No model is there yet; the first to be promoted will be served.")
+            typer.echo("No model is there yet; the first to come will be served.")
         wait_for_signal()
         typer.echo("Stopping: running requests are answered first.")
 

@@ -16,7 +16,7 @@ Array = npt.NDArray[Any]
 
 _STRING = types_pb2.DT_STRING
 _HALVES = (types_pb2.DT_HALF, types_pb2.DT_BFLOAT16)
-_FIELDS = {
+FIELDS = {
     types_pb2.DT_FLOAT: "float_val",
     types_pb2.DT_DOUBLE: "double_val",
     types_pb2.DT_INT8: "int_val",
@@ -45,7 +45,7 @@ def decode(proto: Any) -> Array:
         ValueError: The type is unknown, the shape is not complete, or the bytes do not fill it.
     """
     shape = _shape(proto)
-    field = _FIELDS.get(proto.dtype)
+    field = FIELDS.get(proto.dtype)
     if field is None:
         raise ValueError(f"tensors of type {proto.dtype} are not supported")
     if proto.dtype == _STRING:
@@ -70,7 +70,7 @@ def encode(array: Array, dtype: int) -> Any:
             proto.MergeFromString(key + _varint(len(content)) + content)
     elif dtype in _HALVES:
         proto.half_val.extend(array.view(np.uint16).ravel().tolist())
-    elif field := _FIELDS.get(dtype):
+    elif field := FIELDS.get(dtype):
         getattr(proto, field).extend(array.ravel().tolist())
     else:
         proto = tf.make_tensor_proto(array)

@@ -13,8 +13,13 @@ from kuberec.serving.status import StatusError, invalid_argument
 DEFAULT_SIGNATURE = "serving_default"
 
 
-def predict(servable: Servable, request: Any) -> Any:
+def predict(servable: Servable, request: Any, timeout: float | None = None) -> Any:
     """Answer a PredictRequest with a PredictResponse.
+
+    Args:
+        servable: The version to run.
+        request: The request; its ModelSpec chooses the signature only.
+        timeout: Seconds that the run may take; None for any.
 
     Raises:
         StatusError: Unknown signature, wrong inputs, wrong output filter, or the graph refused.
@@ -25,7 +30,7 @@ def predict(servable: Servable, request: Any) -> Any:
         raise StatusError(grpc.StatusCode.FAILED_PRECONDITION, f'Serving signature key "{signature_name}" not found.')
     feeds = input_values(signature, request.inputs)
     outputs = output_tensors(signature, request.output_filter)
-    values = servable.run(feeds, [info.name for info in outputs.values()])
+    values = servable.run(feeds, [info.name for info in outputs.values()], timeout)
     response = predict_pb2.PredictResponse()
     response.model_spec.name = servable.name
     response.model_spec.version.value = servable.version

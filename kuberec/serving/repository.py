@@ -1,125 +1,121 @@
-"""The model repository: which versions lie on disk, which are loaded, which one answers.
+"""The served models: which there are, which versions are loaded, which one answers a request.
 
-The folder `<base>/<model>/<integer version>/` is polled. The newest versions of each model are loaded, a new one
-before the old one is let go, so that a model once available never stops answering. A version that fails is logged,
-reported, and tried again when its files change; it never touches another one.
+A config says which models there are and where their versions lie. The folders are polled; a new version is loaded
+before an old one is let go, so that a model once available never stops answering. What fails is logged and reported,
+and touches nothing else.
+
+In strict mode it does as TF Serving does: one base path that cannot be read stops the polling of every model, a first
+config with a label for a version that is not yet loaded is refused, and `reload` waits until every new model answers.
 """
 
 import logging
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
-from tensorflow_serving.apis import get_model_status_pb2
-
-from kuberec.errors import ServingError
+from kuberec.serving.config import check_models, check_platform_changes, check_platforms
+from kuberec.serving.model import Model, Retries, VersionState
 from kuberec.serving.servable import Servable
-from kuberec.serving.status import StatusError, invalid_argument, not_found
-from kuberec.serving.warmup import warm_up
+from kuberec.serving.status import StatusError, failed_precondition, invalid_argument, not_found, unavailable, unknown
+from kuberec.serving.versions import missing_versions, wanted_versions
 
-GRAPH_FILES = ("saved_model.pb", "saved_model.pbtxt")
-KEPT_VERSIONS = 2
-POLL_SECONDS = 1.0
-INT64_MAX = 2**63 - 1
-UNKNOWN = 2
-
-State = get_model_status_pb2.ModelVersionStatus.State
+STRICT_POLL_SECONDS = 0.1
 
 log = logging.getLogger(__name__)
 
 
-@dataclass
-class Model:
-    """What is known of one model.
-
-    Attributes:
-        loaded: Available versions by number.
-        states: State, status number and message of every version ever seen.
-        failed: What the files of a failed version looked like when it failed.
-    """
-
-    loaded: dict[int, Servable] = field(default_factory=dict)
-    states: dict[int, tuple[int, int, str]] = field(default_factory=dict)
-    failed: dict[int, str] = field(default_factory=dict)
-
-
 class ModelRepository:
-    """Keeps the newest versions of every model of a folder loaded."""
+    """Keeps the versions loaded that a config asks for."""
 
-    def __init__(self, base: Path | str, *, kept_versions: int = KEPT_VERSIONS) -> None:
-        """Nothing is loaded before `poll`.
+    def __init__(
+        self,
+        *,
+        strict: bool = False,
+        allow_unavailable_labels: bool = False,
+        retries: Retries | None = None,
+        stopping: threading.Event | None = None,
+    ) -> None:
+        """Nothing is served before `reload`.
 
         Args:
-            base: The repository folder.
-            kept_versions: How many of a model's newest versions stay addressable, at least 1.
-
-        Raises:
-            ServingError: The folder does not exist.
+            strict: Do as TF Serving does, its faults included.
+            allow_unavailable_labels: A new label may name a version that is not loaded.
+            retries: How strict mode tries again to load what failed.
+            stopping: Ends every wait of strict mode.
         """
-        self.base = Path(base)
-        if not self.base.is_dir():
-            raise ServingError(
-                f"The model repository {base} is no folder. Promote a model into it, or name another with --repository."
-            )
-        self._kept = kept_versions
+        self._strict = strict
+        self._allow_unavailable_labels = allow_unavailable_labels
+        self._retries = (retries or Retries()) if strict else None
+        self._config: Any = None
+        self._labels: dict[str, dict[str, int]] | None = None
+        self._watched: dict[str, Any] = {}
         self._models: dict[str, Model] = {}
         self._troubles: dict[str, str] = {}
+        self._reloading = threading.Lock()
         self._polling = threading.Lock()
+        self._stopping = stopping or threading.Event()
+
+    def reload(self, config: Any) -> None:
+        """Serve the models of a ModelServerConfig and no others.
+
+        As in TF Serving, labels move first and only to versions that are available now, and a config that fails after
+        its first checks is remembered, although the models stay as they were.
+
+        Raises:
+            StatusError: The config is wrong, or a model that is new in it cannot be served; in TF Serving's words.
+        """
+        with self._reloading:
+            if config.WhichOneof("config") is None and self._config is None:
+                log.info("Taking no action for empty config.")
+                return
+            if config.WhichOneof("config") != "model_config_list":
+                raise failed_precondition(
+                    "Cannot transition to requested config. It is only legal to transition from one ModelConfigList "
+                    "to another."
+                )
+            self._reload_list(config)
 
     def poll(self) -> None:
-        """Compare the folder with what is loaded, load what is new, then let go what is old.
+        """Compare the base paths with what is loaded, load what is new, then let go of what is old.
 
         What cannot be read is logged and left as it is: a storage that hiccups takes no model down.
         """
         with self._polling:
-            try:
-                folders = model_folders(self.base)
-            except OSError as error:
-                self._report("", f"The model repository cannot be read: {error}")
-                return
-            self._report("", "")
-            for name in sorted({*folders, *self._models}):
-                try:
-                    self._poll_model(name, folders.get(name))
-                    self._report(name, "")
-                except OSError as error:
-                    self._report(name, f"{name} cannot be read: {error}")
+            wanted = self._wanted()
+            for name, model in self._models.items():
+                if name in wanted or name not in self._watched:
+                    self._update(model, wanted.get(name, {}))
 
     @contextmanager
     def servable(self, model_spec: Any) -> Iterator[Servable]:
         """The version that a request's ModelSpec asks for, held open while the request runs.
 
         Raises:
-            StatusError: No name, a label, or no such model or version.
+            StatusError: No name, an unknown label, or no such model or version.
         """
         if not model_spec.name:
             raise invalid_argument("ModelSpec has no name specified.")
-        if model_spec.WhichOneof("version_choice") == "version_label":
-            raise invalid_argument(f"Unrecognized servable version label: {model_spec.version_label}")
-        wanted = model_spec.version.value if model_spec.HasField("version") else None
         while True:
-            servable = self._find(model_spec.name, wanted)
+            servable = self._find(model_spec.name, self._version(model_spec))
             with servable.in_use() as usable:
                 # A version retired since it was found is no longer in the map: look again.
                 if usable:
                     yield servable
                     return
 
-    def states(self, model_spec: Any) -> dict[int, tuple[int, int, str]]:
-        """State, status number and message by version, newest first.
+    def states(self, model_spec: Any) -> dict[int, VersionState]:
+        """State, status number and message by version, newest first; a label in the ModelSpec is ignored.
 
         Raises:
             StatusError: No such model or version was ever seen.
         """
         name = model_spec.name
         model = self._models.get(name)
-        if model is None or not model.states:
+        states = dict(sorted(model.states.items(), reverse=True)) if model else {}
+        if not states:
             raise not_found(f"Could not find any versions of model {name}")
-        states = dict(sorted(model.states.items(), reverse=True))
         if not model_spec.HasField("version"):
             return states
         version = model_spec.version.value
@@ -131,11 +127,126 @@ class ModelRepository:
         """The available versions of each model, newest first."""
         return {name: sorted(model.loaded, reverse=True) for name, model in sorted(self._models.items())}
 
+    def served(self) -> dict[str, list[int]]:
+        """As `available`, without models that the config no longer names."""
+        return {name: versions for name, versions in self.available().items() if name in self._watched}
+
     def close(self) -> None:
         """Let go of everything."""
+        self._stopping.set()
         with self._polling:
-            for name, model in self._models.items():
-                self._unload(name, model, {}, {})
+            for model in self._models.values():
+                model.update({})
+
+    def _reload_list(self, config: Any) -> None:
+        models = config.model_config_list.config
+        check_models(models)
+        first = self._config is None
+        check_platform_changes([] if first else self._config.model_config_list.config, models)
+        self._config = config
+        self._labels = self._new_labels(models, first)
+        if {model.name: model for model in models} == self._watched:
+            return
+        check_platforms(models)
+        added = [model.name for model in models if model.name not in self._watched]
+        with self._polling:
+            self._watched = {model.name: model for model in models}
+            new = {
+                name: Model(name, self._stopping, self._retries) for name in self._watched if name not in self._models
+            }
+            self._models = {**self._models, **new}
+        self.poll()
+        self._await(added, first)
+
+    def _new_labels(self, models: Iterable[Any], first: bool) -> dict[str, dict[str, int]]:
+        labels: dict[str, dict[str, int]] = {}
+        for model in models:
+            loaded = self._models[model.name].loaded if model.name in self._models else {}
+            for label, version in sorted(model.version_labels.items()):
+                if version not in loaded and not self._may_wait(model.name, label, version):
+                    trouble = (
+                        f"Request to assign label to version {version} of model {model.name}, "
+                        "which is not currently available for inference"
+                    )
+                    if self._strict or not first:
+                        raise failed_precondition(trouble)
+                    log.warning(
+                        "Label %s waits for its version; TF Serving would not start without "
+                        "--allow_version_labels_for_unavailable_models: %s", label, trouble,
+                    )  # fmt: skip
+                labels.setdefault(model.name, {})[label] = version
+        return labels
+
+    def _may_wait(self, name: str, label: str, version: int) -> bool:
+        current = (self._labels or {}).get(name, {}).get(label, version)
+        return self._allow_unavailable_labels and current == version
+
+    def _wanted(self) -> dict[str, dict[int, Path]]:
+        wanted = {}
+        for name, model in self._watched.items():
+            try:
+                wanted[name] = wanted_versions(model, whole=not self._strict)
+            except OSError as error:
+                self._report(name, self._unreadable(name, error))
+                if self._strict:
+                    return {}
+            else:
+                self._report(name, missing_versions(model, wanted[name]))
+        return wanted
+
+    def _unreadable(self, name: str, error: OSError) -> str:
+        path = self._watched[name].base_path
+        if self._strict:
+            return (
+                "FileSystemStoragePathSource encountered a filesystem access error: Could not find base path "
+                f"{path} for servable {name} with error {error}"
+            )
+        return (
+            f"The base path {path} of model {name} cannot be read: {error}. "
+            "The other models go on; TF Serving would look for no new version of any of them."
+        )
+
+    def _update(self, model: Model, wanted: dict[int, Path]) -> None:
+        try:
+            model.update(wanted)
+        except OSError as error:
+            self._report(model.name, f"A version of {model.name} vanished while it was read: {error}")
+
+    def _report(self, name: str, trouble: str) -> None:
+        # Once, not at every poll.
+        if trouble and self._troubles.get(name) != trouble:
+            log.error("%s", trouble)
+        self._troubles[name] = trouble
+
+    def _await(self, added: Iterable[str], first: bool) -> None:
+        """Answer for the models that are new: all available, or an error; strict mode waits for either."""
+        models = [self._models[name] for name in added]
+        while self._strict and any(not model.loaded and not model.failure() for model in models):
+            if self._stopping.wait(STRICT_POLL_SECONDS):
+                return
+            self.poll()
+        for model in models:
+            if not model.loaded and not model.failure():
+                log.warning("Model %s has no version yet; TF Serving would wait for one before it answers", model.name)
+        failures = [f"{{{model.failure()}}}, " for model in models if not model.loaded and model.failure()]
+        if failures:
+            kind = "servable" if first else "model"
+            message = f"{len(failures)} {kind}(s) did not become available: {{{''.join(failures)}}}"
+            if self._strict or not first:
+                raise unknown(message)
+            log.warning("TF Serving would not start: %s", message)
+
+    def _version(self, model_spec: Any) -> int | None:
+        if model_spec.WhichOneof("version_choice") == "version_label":
+            return self._labelled(model_spec.name, model_spec.version_label)
+        return int(model_spec.version.value) if model_spec.HasField("version") else None
+
+    def _labelled(self, name: str, label: str) -> int:
+        if self._labels is None:
+            raise unavailable(f"Model labels does not init yet.{label}")
+        if label not in self._labels.get(name, {}):
+            raise invalid_argument(f"Unrecognized servable version label: {label}")
+        return self._labels[name][label]
 
     def _find(self, name: str, version: int | None) -> Servable:
         model = self._models.get(name)
@@ -144,99 +255,6 @@ class ModelRepository:
         if key is None or key not in loaded:
             raise _absent(name, version)
         return loaded[key]
-
-    def _poll_model(self, name: str, folder: Path | None) -> None:
-        on_disk = find_versions(folder) if folder else {}
-        newest = dict(sorted(on_disk.items())[-self._kept :])
-        # Replaced as a whole, never changed in place: requests read the map without a lock.
-        model = self._models.get(name) or Model()
-        self._models = {**self._models, name: model}
-        for version, path in sorted(newest.items(), reverse=True):
-            self._load(name, model, version, path)
-        self._unload(name, model, newest, on_disk)
-
-    def _report(self, name: str, trouble: str) -> None:
-        # Once, not at every poll.
-        if trouble and self._troubles.get(name) != trouble:
-            log.error("%s", trouble)
-        self._troubles[name] = trouble
-
-    def _load(self, name: str, model: Model, version: int, path: Path) -> None:
-        if version in model.loaded:
-            return
-        look = fingerprint(path)
-        if model.failed.get(version) == look:
-            return
-        model.states[version] = (State.LOADING, 0, "")
-        try:
-            servable = load(name, version, path)
-        except StatusError as error:
-            self._fail(name, model, version, look, error.code.value[0], error.message)
-        except tf.errors.OpError as error:
-            self._fail(name, model, version, look, error.error_code, error.message)
-        except Exception as error:
-            # Whatever a broken export raises must not stop the others from being served.
-            self._fail(name, model, version, look, UNKNOWN, f"{type(error).__name__}: {error}")
-        else:
-            model.failed.pop(version, None)
-            model.loaded = {**model.loaded, version: servable}
-            model.states[version] = (State.AVAILABLE, 0, "")
-            log.info("%s version %d is available", name, version)
-
-    def _fail(self, name: str, model: Model, version: int, look: str, code: int, message: str) -> None:
-        model.failed[version] = look
-        model.states[version] = (State.END, code, message)
-        log.error("%s version %d cannot be served and is left out until its files change: %s", name, version, message)
-
-    def _unload(self, name: str, model: Model, newest: Mapping[int, Path], on_disk: Mapping[int, Path]) -> None:
-        # While none of the newest works, the last one that does goes on answering, if it is still on disk.
-        working = [version for version in newest if version in model.loaded]
-        spared = set() if working else {max((v for v in model.loaded if v in on_disk), default=None)}
-        for version in [v for v in model.loaded if v not in newest and v not in spared]:
-            servable = model.loaded[version]
-            model.loaded = {key: value for key, value in model.loaded.items() if key != version}
-            servable.retire()
-            model.states[version] = (State.END, 0, "")
-            log.info("%s version %d is unloaded", name, version)
-
-
-def model_folders(base: Path) -> dict[str, Path]:
-    """The model folders of a repository by name; hidden ones are none."""
-    return {path.name: path for path in sorted(base.iterdir()) if path.is_dir() and not path.name.startswith(".")}
-
-
-def find_versions(folder: Path) -> dict[int, Path]:
-    """The folders of one model that are named by a number and hold a graph."""
-    found = {}
-    for path in sorted(folder.iterdir()):
-        number = version_number(path.name)
-        if number is not None and any((path / name).is_file() for name in GRAPH_FILES):
-            found[number] = path
-    return found
-
-
-def version_number(name: str) -> int | None:
-    """The version that a folder's name stands for (leading zeros allowed), or None."""
-    if not (name.isascii() and name.isdecimal()):
-        return None
-    return int(name) if int(name) <= INT64_MAX else None
-
-
-def fingerprint(path: Path) -> str:
-    """Changes when a file of the folder appears, disappears, grows or is written again."""
-    stats = ((file, file.stat()) for file in sorted(path.rglob("*")) if file.is_file())
-    return ";".join(f"{file.relative_to(path)}:{stat.st_size}:{stat.st_mtime_ns}" for file, stat in stats)
-
-
-def load(name: str, version: int, path: Path) -> Servable:
-    """Load a version and warm it up; a failed warm-up leaves nothing behind."""
-    servable = Servable(name, version, path)
-    try:
-        warm_up(servable, path)
-    except BaseException:
-        servable.retire()
-        raise
-    return servable
 
 
 def _absent(name: str, version: int | None) -> StatusError:

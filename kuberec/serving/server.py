@@ -1,5 +1,6 @@
-"""The gRPC server: a thread pool around the services, and a thread that polls the repository."""
+"""The gRPC server: a thread pool around the services, and threads that poll the config and the version folders."""
 
+import logging
 import signal
 import threading
 import time
@@ -10,68 +11,109 @@ from types import TracebackType
 from typing import Self
 
 import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from kuberec.errors import ServingError
-from kuberec.serving.repository import KEPT_VERSIONS, POLL_SECONDS, ModelRepository
+from kuberec.errors import ConfigError, ServingError
+from kuberec.serving.credentials import read_credentials
+from kuberec.serving.options import LOCAL, ServerOptions
+from kuberec.serving.reflection import add_reflection
+from kuberec.serving.repository import ModelRepository
+from kuberec.serving.rest.api import RestApi
+from kuberec.serving.rest.web import WebServer
 from kuberec.serving.services import Services
+from kuberec.serving.source import Source, repository
+from kuberec.serving.status import StatusError, describe
 
-THREADS = 16
 DRAIN_SECONDS = 10.0
 SIGNAL_SECONDS = 0.1
-HOST = "127.0.0.1"
+# TF Serving's own names, which are not those of the services.
+HEALTHY = ("", "ModelService", "PredictionService")
+
+log = logging.getLogger(__name__)
 
 
 class ModelServer:
-    """Serves a model repository; a context manager that starts on entry and drains on exit."""
+    """Serves models; a context manager that starts on entry and drains on exit."""
 
-    def __init__(
-        self,
-        repository: Path | str,
-        *,
-        host: str = HOST,
-        port: int = 0,
-        kept_versions: int = KEPT_VERSIONS,
-        poll_seconds: float = POLL_SECONDS,
-    ) -> None:
-        """Take the port, load what lies in the repository; no request is answered before `start`.
+    def __init__(self, models: Source | Path | str, options: ServerOptions | None = None) -> None:
+        """Take the port; no request is answered before `start`.
 
         Args:
-            repository: The folder `<base>/<model>/<integer version>/`.
-            host: Address to listen on; `0.0.0.0` for every one.
-            port: 0 takes any free one.
-            kept_versions: How many of a model's newest versions stay addressable.
-            poll_seconds: Time between two looks at the folder.
+            models: What to serve; a path is a repository folder `<base>/<model>/<integer version>/`.
+            options: How to listen and what to tolerate.
 
         Raises:
             ServingError: The folder does not exist, or the port is taken.
+            ConfigError: The SSL config file is wrong.
         """
-        self.repository = ModelRepository(repository, kept_versions=kept_versions)
-        self._poll_seconds = poll_seconds
+        self._options = options = options or ServerOptions()
+        self._source = models if isinstance(models, Source) else repository(models, poll_seconds=options.poll_seconds)
         self._stopping = threading.Event()
-        self._poller = threading.Thread(target=self._poll, name="poll-repository", daemon=True)
+        self.repository = ModelRepository(
+            strict=options.strict,
+            allow_unavailable_labels=options.allow_unavailable_labels,
+            retries=options.retries,
+            stopping=self._stopping,
+        )
+        self._pollers = [
+            *_every(self._source.poll_seconds, self._read_config, self._stopping),
+            *_every(options.poll_seconds, self.repository.poll, self._stopping),
+        ]
+        self._trouble = ""
         # Requests and replies of any size, as TF Serving takes them; a second server on the same port is an error.
-        options = [
+        arguments = [
+            *options.channel_arguments,  # of two with the same name the first counts
             ("grpc.max_send_message_length", -1),
             ("grpc.max_receive_message_length", -1),
             ("grpc.so_reuseport", 0),
         ]
-        self._server = grpc.server(ThreadPoolExecutor(THREADS, "serve"), options=options)
-        self._server.add_generic_rpc_handlers(Services(self.repository).handlers())
-        self.port = self._bind(host, port)
-        self.address = f"{'localhost' if host in (HOST, '0.0.0.0', '::') else host}:{self.port}"
+        self._server = grpc.server(ThreadPoolExecutor(options.threads, "serve"), options=arguments)
+        self._health = health.HealthServicer()
+        self._services = Services(self.repository, self._source.reloadable)
+        self._add_services()
+        self.port = self._listen(f"{options.host}:{options.port}")
+        if options.socket_path:
+            self._listen(f"unix:{options.socket_path}")
+        name = "localhost" if options.host in (LOCAL, "0.0.0.0", "::") else options.host
+        self.address = f"{name}:{self.port}"
+        self.web: WebServer | None = None
+        if options.rest_port is not None:
+            api = RestApi(self._services, timeout=options.rest_timeout, strict=options.strict)
+            self.web = WebServer(api, options.host, options.rest_port, cors=options.cors)
+            self.rest_address = f"{name}:{self.web.port}"
 
     def start(self) -> None:
-        """Load every model once, then answer requests and watch the repository."""
-        self.repository.poll()
+        """Load the models, then answer requests and watch for changes.
+
+        Raises:
+            ServingError: The config is wrong, or in strict mode a model cannot be served.
+            ConfigError: The config file cannot be read.
+        """
+        try:
+            self.repository.reload(self._source.read())
+        except StatusError as error:
+            raise ServingError(
+                f"Failed to start server. Error: {describe(error.code.value[0], error.message)}"
+            ) from error
         self._server.start()
-        self._poller.start()
+        if self.web:
+            self.web.start()
+        for name in HEALTHY:
+            self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        for poller in self._pollers:
+            poller.start()
 
     def stop(self, grace: float = DRAIN_SECONDS) -> None:
         """Refuse new requests, give running ones `grace` seconds, then free the models."""
         self._stopping.set()
-        self._server.stop(grace).wait()
-        if self._poller.is_alive():
-            self._poller.join()
+        self._health.enter_graceful_shutdown()
+        ended = self._server.stop(grace)
+        if self.web:
+            self.web.stop(grace)
+        ended.wait()
+        for poller in self._pollers:
+            if poller.is_alive():
+                poller.join()
         self.repository.close()
 
     def __enter__(self) -> Self:
@@ -85,18 +127,47 @@ class ModelServer:
         """Drain and stop."""
         self.stop()
 
-    def _bind(self, host: str, port: int) -> int:
+    def _add_services(self) -> None:
+        self._server.add_generic_rpc_handlers(self._services.handlers())
+        if self._options.health:
+            health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        add_reflection(self._server, [health.SERVICE_NAME] if self._options.health else [])
+
+    def _listen(self, address: str) -> int:
+        file = self._options.ssl_config_file
         try:
-            return int(self._server.add_insecure_port(f"{host}:{port}"))
+            if file:
+                return int(self._server.add_secure_port(address, read_credentials(file)))
+            return int(self._server.add_insecure_port(address))
         except RuntimeError:
             raise ServingError(
-                f"Cannot listen on {host}:{port}: the port is taken or not allowed. "
-                "Stop what uses it, or choose another with --port (0 takes a free one)."
+                f"Cannot listen on {address}: it is taken or not allowed. "
+                "Stop what uses it, or choose another with --port (0 takes a free one) or --grpc_socket_path."
             ) from None
 
-    def _poll(self) -> None:
-        while not self._stopping.wait(self._poll_seconds):
-            self.repository.poll()
+    def _read_config(self) -> None:
+        try:
+            self.repository.reload(self._source.read())
+            trouble = ""
+        except (OSError, ConfigError) as error:
+            trouble = f"The config stays as it was: {error}"
+        except StatusError as error:
+            trouble = f"The config was not taken over as a whole: {describe(error.code.value[0], error.message)}"
+        if trouble and trouble != self._trouble:
+            log.error("%s", trouble)
+        self._trouble = trouble
+
+
+def _every(seconds: float, function: Callable[[], None], stopping: threading.Event) -> list[threading.Thread]:
+    def run() -> None:
+        while not stopping.wait(seconds):
+            try:
+                function()
+            except Exception:
+                # A poll that fails in a way that nobody foresaw must not be the last one.
+                log.exception("A poll failed in a way that it should not")
+
+    return [threading.Thread(target=run, name=function.__name__, daemon=True)] if seconds > 0 else []
 
 
 def stop_signals() -> Callable[[], None]:

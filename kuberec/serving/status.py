@@ -27,6 +27,31 @@ def not_found(message: str) -> StatusError:
     return StatusError(grpc.StatusCode.NOT_FOUND, message)
 
 
+def failed_precondition(message: str) -> StatusError:
+    """The request may be right, but not now."""
+    return StatusError(grpc.StatusCode.FAILED_PRECONDITION, message)
+
+
+def unavailable(message: str) -> StatusError:
+    """The server is not ready for this yet."""
+    return StatusError(grpc.StatusCode.UNAVAILABLE, message)
+
+
+def unimplemented(message: str) -> StatusError:
+    """TF Serving has no such thing either."""
+    return StatusError(grpc.StatusCode.UNIMPLEMENTED, message)
+
+
+def unknown(message: str) -> StatusError:
+    """A model cannot be served."""
+    return StatusError(grpc.StatusCode.UNKNOWN, message)
+
+
+def describe(code: int, message: str) -> str:
+    """A status as TF Serving prints it: `Not found: …`."""
+    return f"{from_number(code, '').code.name.replace('_', ' ').capitalize()}: {message}"
+
+
 def from_number(code: int, message: str) -> StatusError:
     """The error of a canonical status number, as TensorFlow's errors carry it."""
     return StatusError(_CODES.get(code, grpc.StatusCode.UNKNOWN), message)

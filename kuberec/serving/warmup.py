@@ -7,19 +7,26 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import prediction_log_pb2
 
+from kuberec.serving.inference import classify, infer, regress
 from kuberec.serving.predict import predict
 from kuberec.serving.servable import Servable
 from kuberec.serving.status import StatusError, invalid_argument
 
 WARMUP_FILE = Path("assets.extra") / "tf_serving_warmup_requests"
 MAX_RECORDS = 1000
+RUNS = {
+    "predict_log": predict,
+    "classify_log": classify,
+    "regress_log": regress,
+    "multi_inference_log": infer,
+}
 
 
 def warm_up(servable: Servable, path: Path) -> int:
     """Run the PredictionLog records of the version folder's warm-up file; returns their number, 0 without a file.
 
     Raises:
-        StatusError: A record fails, is no Predict request, or there are more than 1000.
+        StatusError: A record fails, is no request of PredictionService, or there are more than 1000.
         tf.errors.DataLossError: The file is no TFRecord file.
     """
     file = path / WARMUP_FILE
@@ -40,6 +47,6 @@ def _run(servable: Servable, record: bytes) -> None:
     except DecodeError as error:
         raise invalid_argument(f"Failed to parse warmup record: {error}") from error
     kind = log.WhichOneof("log_type")
-    if kind != "predict_log":
+    if kind not in RUNS:
         raise StatusError(grpc.StatusCode.UNIMPLEMENTED, f"Unsupported log_type for warmup: {kind}")
-    predict(servable, log.predict_log.request)
+    RUNS[kind](servable, getattr(log, kind).request)

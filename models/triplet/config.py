@@ -14,7 +14,7 @@ class TripletConfig(GradientConfig):
     """Weight of the squared length of the step's user and item vectors."""
     hidden_sizes: tuple[int, ...] = (128,)
     """Widths of each tower's hidden layers; their output is added to the sum of the embeddings."""
-    dropout: float = Field(0.1, ge=0, lt=1)
+    dropout: float = Field(0.2, ge=0, lt=1)
     """Share of the embeddings' entries that a training step blanks."""
     id_dropout: float = Field(0.2, ge=0, lt=1)
     """Share of the users and items that a training step treats as unknown, so that features and history are learned."""

@@ -9,12 +9,16 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from kuberec.client import Client
+from kuberec.errors import ServingError
+from kuberec.serving.model import Retries
+from kuberec.serving.options import ServerOptions
 from tests.kuberec.cli.conftest import PROGRAM, Kuberec
 from tests.kuberec.serving.saved_models import ITEMS, save_recommender
 
@@ -34,9 +38,10 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Server:
     """A running `kuberec serve`."""
 
-    def __init__(self, repository: Path) -> None:
-        words = [PROGRAM, "serve", "--repository", str(repository), "--port", "0"]
-        self.process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    def __init__(self, *words: str) -> None:
+        self.process = subprocess.Popen(
+            [PROGRAM, "serve", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
         assert self.process.stdout
         self.first_line = self.process.stdout.readline()
 
@@ -55,7 +60,7 @@ class Server:
 
 @pytest.fixture(scope="module")
 def target(repository: Path) -> Iterator[str]:
-    server = Server(repository)
+    server = Server("--repository", str(repository), "--port", "0")
     yield server.target
     code, err = server.stop(signal.SIGTERM)
     assert code == 0
@@ -64,7 +69,7 @@ def target(repository: Path) -> Iterator[str]:
 
 @pytest.mark.slow
 def test_ctrl_c_ends_the_server_in_peace(repository: Path) -> None:
-    server = Server(repository)
+    server = Server("--repository", str(repository), "--port", "0")
     with Client(server.target) as client:
         assert client.recommend("recommender", "ann", 1).item_ids == ["i1"]
     code, err = server.stop(signal.SIGINT)
@@ -81,6 +86,125 @@ def test_a_port_in_use_is_exit_code_7(kuberec: Kuberec, repository: Path) -> Non
         run = kuberec("serve", "--repository", repository, "--port", port)
     assert run.code == 7
     assert f"Error: Cannot listen on 127.0.0.1:{port}" in run.err
+
+
+@pytest.fixture
+def no_server(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ServerOptions]]:
+    """Keeps what a server would have been started with, and starts none."""
+    started: list[tuple[Any, ServerOptions]] = []
+
+    def keep(models: Any, options: ServerOptions) -> NoReturn:
+        started.append((models, options))
+        raise ServingError("no server today")
+
+    monkeypatch.setattr("kuberec.serving.server.ModelServer", keep)
+    return started
+
+
+def test_a_command_line_of_tensorflow_model_server_is_taken_as_it_is(
+    kuberec: Kuberec, repository: Path, no_server: list[tuple[Any, ServerOptions]]
+) -> None:
+    run = kuberec(
+        "serve", "--port=9000", "--rest_api_port=8080", "--rest_api_timeout_in_ms=5000",
+        "--rest_api_enable_cors_support=true", "--model_name=films",
+        f"--model_base_path={repository / 'recommender'}", "--grpc_socket_path=/tmp/films.sock",
+        "--file_system_poll_wait_seconds=5", "--allow_version_labels_for_unavailable_models=true", "--enable_batching",
+        "--grpc_channel_arguments=grpc.max_connection_age_ms=2000,grpc.lb_policy_name=round_robin",
+        "--grpc_max_threads=4", "--enable_grpc_healthcheck_service", "--max_num_load_retries=1",
+        "--load_retry_interval_micros=500000", "--tensorflow_intra_op_parallelism=1",
+    )  # fmt: skip
+    assert run.err.endswith("Error: no server today\n")
+    ((models, options),) = no_server
+    (films,) = models.read().model_config_list.config
+    assert (films.name, films.base_path) == ("films", str(repository / "recommender"))
+    assert options == ServerOptions(
+        port=9000,
+        rest_port=8080,
+        rest_timeout=5.0,
+        cors=True,
+        socket_path="/tmp/films.sock",
+        poll_seconds=5,
+        allow_unavailable_labels=True,
+        channel_arguments=[("grpc.max_connection_age_ms", 2000), ("grpc.lb_policy_name", "round_robin")],
+        threads=4,
+        health=True,
+        retries=Retries(1, 0.5),
+    )
+
+
+def test_flags_without_effect_are_named_in_the_log(
+    kuberec: Kuberec, repository: Path, no_server: list[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    kuberec("serve", "--enable_batching=true", "--num_load_threads=2", "--repository", repository)
+    assert [record.getMessage() for record in caplog.records] == [
+        "--enable_batching has no effect: requests are run as they come",
+        "--num_load_threads has no effect: versions are loaded one after another",
+    ]
+
+
+def test_a_switch_may_be_written_with_false(
+    kuberec: Kuberec, repository: Path, no_server: list[tuple[Any, ServerOptions]]
+) -> None:
+    kuberec("serve", "--repository", repository, "--enable_grpc_healthcheck_service=false", "--strict=false")
+    assert no_server[0][1] == ServerOptions(port=8500, channel_arguments=[])
+
+
+def test_strict_mode_listens_everywhere(
+    kuberec: Kuberec, repository: Path, no_server: list[tuple[Any, ServerOptions]]
+) -> None:
+    kuberec("serve", "--strict", f"--model_base_path={repository / 'recommender'}")
+    assert (no_server[0][1].strict, no_server[0][1].host) == (True, "0.0.0.0")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--strict"], "--strict needs --model_config_file or --model_base_path"),
+        (["--grpc_channel_arguments=a"], "expected key=value,key=value, got 'a'"),
+        (["--use_alts_credentials"], "No such option: --use_alts_credentials"),
+    ],
+)
+def test_wrong_flags_are_exit_code_2(kuberec: Kuberec, repository: Path, words: list[str], message: str) -> None:
+    run = kuberec("serve", "--repository", repository, *words)
+    assert run.code == 2
+    assert message in run.err
+
+
+def test_an_unreadable_config_is_exit_code_2(kuberec: Kuberec, tmp_path: Path) -> None:
+    run = kuberec("serve", "--port=0", f"--model_config_file={tmp_path / 'models.config'}")
+    assert run.code == 2
+    assert "models.config cannot be read" in run.err
+    (tmp_path / "models.config").write_text("model_config_list {")
+    run = kuberec("serve", "--port=0", f"--model_config_file={tmp_path / 'models.config'}")
+    assert run.code == 2
+    assert "Error parsing text-format tensorflow.serving.ModelServerConfig" in run.err
+
+
+def test_a_refused_config_is_exit_code_7(kuberec: Kuberec, tmp_path: Path) -> None:
+    (tmp_path / "models.config").write_text('model_config_list { config { name: "films" base_path: "films" } }')
+    run = kuberec("serve", "--port=0", f"--model_config_file={tmp_path / 'models.config'}")
+    assert run.code == 7
+    assert "Failed to start server. Error: Invalid argument: Expected model films to have an absolute path" in run.err
+
+
+def test_a_missing_base_path_is_exit_code_7(kuberec: Kuberec, tmp_path: Path) -> None:
+    run = kuberec("serve", "--port=0", f"--model_base_path={tmp_path / 'absent'}")
+    assert (run.code, run.out) == (7, "")
+    assert "absent is no folder on this machine" in run.err
+
+
+@pytest.mark.slow
+def test_a_models_config_is_served(repository: Path, tmp_path: Path) -> None:
+    (tmp_path / "models.config").write_text(
+        f'model_config_list {{ config {{ name: "films" base_path: "{repository / "recommender"}" '
+        'model_platform: "tensorflow" version_labels { key: "stable" value: 1 } } }'
+    )
+    server = Server("--model_config_file", str(tmp_path / "models.config"), "--port", "0")
+    with Client(server.target) as client:
+        assert client.recommend("films", "ann", 1).item_ids == ["i1"]
+    code, err = server.stop(signal.SIGTERM)
+    assert code == 0
+    assert "films version 1 is unloaded" in err
 
 
 def test_a_missing_repository_is_exit_code_7(kuberec: Kuberec, tmp_path: Path) -> None:

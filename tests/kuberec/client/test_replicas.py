@@ -14,6 +14,7 @@ import pytest
 
 from kuberec.client import Retry, ServingError
 from kuberec.errors import ConfigError
+from kuberec.serving.options import ServerOptions
 from kuberec.serving.server import ModelServer
 from tests.kuberec.client.conftest import Connect
 
@@ -38,7 +39,7 @@ class Replicas:
 
     def restart(self, position: int) -> None:
         port = self.servers[position].port
-        self.servers[position] = ModelServer(self.repositories[position], port=port)
+        self.servers[position] = ModelServer(self.repositories[position], ServerOptions(port=port))
         self.servers[position].start()
 
 
@@ -127,7 +128,7 @@ def test_a_server_that_starts_late_is_waited_for(connect: Connect, saved: Path, 
         def start_once() -> None:
             # Drawn after the first try has failed: the answer can come from a further one only.
             if not rng.waits:
-                servers.enter_context(ModelServer(tmp_path, port=port))
+                servers.enter_context(ModelServer(tmp_path, ServerOptions(port=port)))
 
         rng = Waits(start_once)
         retry = Retry(tries=10_000, longest_wait=0.1, rng=rng)

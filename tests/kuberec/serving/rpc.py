@@ -51,18 +51,34 @@ def send_predict(target: str, request: Any) -> Any:
         return prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(request, timeout=10)
 
 
-def metadata(target: str, model: str, *, version: int | None = None, fields: Sequence[str] = ("signature_def",)) -> Any:
+def call(target: str, service: str, procedure: str, request: Any) -> Any:
+    """Any procedure of either service."""
+    stub = {"PredictionService": prediction_service_pb2_grpc, "ModelService": model_service_pb2_grpc}[service]
+    with grpc.insecure_channel(target) as channel:
+        return getattr(getattr(stub, f"{service}Stub")(channel), procedure)(request, timeout=30)
+
+
+def metadata(
+    target: str,
+    model: str,
+    *,
+    version: int | None = None,
+    label: str = "",
+    fields: Sequence[str] = ("signature_def",),
+) -> Any:
     """GetModelMetadata."""
     request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=fields)
-    set_spec(request, model, version)
+    set_spec(request, model, version, label)
     with grpc.insecure_channel(target) as channel:
         return prediction_service_pb2_grpc.PredictionServiceStub(channel).GetModelMetadata(request, timeout=10)
 
 
-def model_status(target: str, model: str, version: int | None = None) -> list[tuple[int, str, int, str]]:
+def model_status(
+    target: str, model: str, version: int | None = None, label: str = ""
+) -> list[tuple[int, str, int, str]]:
     """GetModelStatus: version, state's name, error code and message of each entry."""
     request = get_model_status_pb2.GetModelStatusRequest()
-    set_spec(request, model, version)
+    set_spec(request, model, version, label)
     with grpc.insecure_channel(target) as channel:
         response = model_service_pb2_grpc.ModelServiceStub(channel).GetModelStatus(request, timeout=10)
     name = get_model_status_pb2.ModelVersionStatus.State.Name
@@ -72,8 +88,10 @@ def model_status(target: str, model: str, version: int | None = None) -> list[tu
     ]
 
 
-def set_spec(request: Any, model: str, version: int | None) -> None:
+def set_spec(request: Any, model: str, version: int | None, label: str = "") -> None:
     """Fill in a request's ModelSpec."""
     request.model_spec.name = model
+    if label:
+        request.model_spec.version_label = label
     if version is not None:
         request.model_spec.version.value = version

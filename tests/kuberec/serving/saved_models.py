@@ -87,6 +87,89 @@ def save_sum(folder: Path) -> Path:
     return _save(module, folder, {"serving_default": module.add, "types": module.types})
 
 
+class Loop(tf.Module):
+    """Takes its time: adds 1 to 0 `steps` times, each time with some work."""
+
+    @tf.function(input_signature=[tf.TensorSpec([], tf.int64, name="steps")])
+    def count(self, steps: tf.Tensor) -> dict[str, tf.Tensor]:
+        def step(count: tf.Tensor, work: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            return count + 1, tf.sin(work)
+
+        start = (tf.constant(0, tf.int64), tf.ones([100_000]))
+        return {"count": tf.while_loop(lambda count, _: count < steps, step, start)[0]}
+
+
+def save_loop(folder: Path) -> Path:
+    """Write the slow model as a version folder."""
+    module = Loop()
+    return _save(module, folder, {"serving_default": module.count})
+
+
+def save_examples(folder: Path) -> Path:
+    """Write signatures over serialized tf.Examples of the float feature x: good ones, and bad ones for their errors."""
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        inputs = tf.compat.v1.placeholder(tf.string, [None], "examples")
+        other = tf.compat.v1.placeholder(tf.string, [None], "other")
+        x = tf.io.parse_example(inputs, {"x": tf.io.FixedLenFeature([1], tf.float32)})["x"]
+        scores = tf.concat([x / 2 + 2, x], 1)
+        classes = tf.where(scores > 2.5, "high", "low")
+        classify, regress = "tensorflow/serving/classify", "tensorflow/serving/regress"
+        signatures = {
+            "serving_default": _signature({"inputs": inputs}, {"outputs": x / 2 + 2}, regress),
+            "classify": _signature({"inputs": inputs}, {"classes": classes, "scores": scores}, classify),
+            "classify_scores": _signature({"inputs": inputs}, {"scores": scores}, classify),
+            "classify_classes": _signature({"inputs": inputs}, {"classes": classes}, classify),
+            "regress_flat": _signature({"inputs": inputs}, {"outputs": x[:, 0] + 3}, regress),
+            "regress_other": _signature({"inputs": other}, {"outputs": tf.zeros([1])}, regress),
+            "two_inputs": _signature({"inputs": inputs, "other": other}, {"outputs": x, "scores": x}, regress),
+            "no_inputs": _signature({"examples": inputs}, {"outputs": x}, regress),
+            "no_outputs": _signature({"inputs": inputs}, {"result": x}, regress),
+            "three_outputs": _signature({"inputs": inputs}, {"outputs": x, "a": x, "b": x}, regress),
+            "flat_scores": _signature({"inputs": inputs}, {"scores": x[:, 0]}, classify),
+            "numeric_classes": _signature({"inputs": inputs}, {"classes": x}, classify),
+            "one_score": _signature({"inputs": inputs}, {"scores": tf.ones([1, 2])}, classify),
+            "uneven": _signature({"inputs": inputs}, {"classes": classes, "scores": x}, classify),
+            "wide": _signature({"inputs": inputs}, {"outputs": scores}, regress),
+            "one_value": _signature({"inputs": inputs}, {"outputs": tf.ones([1])}, regress),
+            "double": _signature({"inputs": inputs}, {"outputs": tf.cast(x, tf.float64)}, regress),
+        }
+        builder = tf.compat.v1.saved_model.Builder(str(folder))
+        builder.add_meta_graph_and_variables(session, ["serve"], signatures)
+        builder.save()
+    return folder
+
+
+class Echo(tf.Module):
+    """Gives back what it takes."""
+
+    @tf.function(input_signature=[tf.TensorSpec(None, tf.float32, name="x")])
+    def floats(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"x": tf.identity(x)}
+
+    @tf.function(input_signature=[tf.TensorSpec(None, tf.float64, name="x")])
+    def doubles(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"x": tf.identity(x)}
+
+    @tf.function(input_signature=[tf.TensorSpec(None, tf.string, name="x")])
+    def texts(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"x": tf.identity(x), "x_bytes": tf.identity(x)}
+
+    @tf.function(input_signature=[tf.TensorSpec(None, tf.bool, name="b"), tf.TensorSpec(None, tf.int32, name="i")])
+    def several(self, b: tf.Tensor, i: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"b": tf.identity(b), "i": tf.identity(i)}
+
+    @tf.function(input_signature=[tf.TensorSpec(None, tf.float16, name="x")])
+    def halves(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"x": tf.identity(x)}
+
+
+def save_echo(folder: Path) -> Path:
+    """Write the echo as a version folder."""
+    module = Echo()
+    signatures = {name: getattr(module, name) for name in ("doubles", "texts", "several", "halves")}
+    return _save(module, folder, {"serving_default": module.floats, **signatures})
+
+
 def write_warmup(folder: Path, logs: Sequence[prediction_log_pb2.PredictionLog]) -> None:
     """Write warm-up requests into a version folder."""
     (folder / "assets.extra").mkdir(exist_ok=True)
@@ -100,6 +183,14 @@ def _save(module: tf.Module, folder: Path, signatures: dict[str, object]) -> Pat
     tf.saved_model.save(module, str(temporary), signatures=signatures)
     temporary.rename(folder)
     return folder
+
+
+def _signature(inputs: dict[str, tf.Tensor], outputs: dict[str, tf.Tensor], method: str) -> object:
+    infos = [
+        {alias: tf.compat.v1.saved_model.build_tensor_info(tensor) for alias, tensor in tensors.items()}
+        for tensors in (inputs, outputs)
+    ]
+    return tf.compat.v1.saved_model.build_signature_def(*infos, method)
 
 
 def _table(keys: Sequence[str]) -> tf.lookup.StaticHashTable:

@@ -9,19 +9,25 @@ from pathlib import Path
 import grpc
 import numpy as np
 import pytest
-from tensorflow_serving.apis import classification_pb2, prediction_log_pb2
+import tensorflow as tf
+from tensorflow_serving.apis import classification_pb2, inference_pb2, prediction_log_pb2, regression_pb2
 
 from kuberec.client import Client, Retry
 from kuberec.errors import ServingError
+from kuberec.serving.config import folder_config
+from kuberec.serving.options import ServerOptions
 from kuberec.serving.predict import predict
 from kuberec.serving.repository import ModelRepository
+from kuberec.serving.servable import Servable
 from kuberec.serving.server import ModelServer
 from kuberec.serving.status import StatusError
 from kuberec.serving.testing import model_server
+from kuberec.serving.warmup import warm_up
 from tests.kuberec.serving import rpc
-from tests.kuberec.serving.saved_models import write_warmup
+from tests.kuberec.serving.saved_models import save_examples, write_warmup
 
 WAIT_SECONDS = 10.0
+FIVE = tf.train.Feature(float_list={"value": [5.0]})
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
@@ -45,8 +51,8 @@ def repository(saved: Path, tmp_path: Path) -> Path:
 
 
 def polled(repository: Path) -> ModelRepository:
-    models = ModelRepository(repository)
-    models.poll()
+    models = ModelRepository()
+    models.reload(folder_config(repository, kept_versions=2))
     return models
 
 
@@ -205,6 +211,20 @@ def test_a_version_with_good_warm_up_requests_becomes_available(saved: Path, rep
     assert polled(repository).available() == {"recommender": [2, 1]}
 
 
+def test_warm_up_requests_may_be_of_any_kind(tmp_path: Path) -> None:
+    save_examples(tmp_path / "1")
+    given = {"example_list": {"examples": [tf.train.Example(features={"feature": {"x": FIVE}})]}}
+    spec = {"name": "any name", "signature_name": "classify"}
+    classify = classification_pb2.ClassificationRequest(model_spec=spec, input=given)
+    regress = regression_pb2.RegressionRequest(input=given)
+    task = {"model_spec": spec, "method_name": "tensorflow/serving/classify"}
+    infer = inference_pb2.MultiInferenceRequest(tasks=[task], input=given)
+    logs = [{"classify_log": {"request": classify}}, {"regress_log": {"request": regress}}]
+    logs.append({"multi_inference_log": {"request": infer}})
+    write_warmup(tmp_path / "1", [prediction_log_pb2.PredictionLog(**log) for log in logs])
+    assert warm_up(Servable("examples", 1, tmp_path / "1"), tmp_path / "1") == 3
+
+
 @pytest.mark.parametrize(
     ("log", "words"),
     [
@@ -214,7 +234,11 @@ def test_a_version_with_good_warm_up_requests_becomes_available(saved: Path, rep
             prediction_log_pb2.PredictionLog(
                 classify_log=prediction_log_pb2.ClassifyLog(request=classification_pb2.ClassificationRequest())
             ),
-            "Unsupported log_type for warmup: classify_log",
+            "Expected one input Tensor.",
+        ),
+        (
+            prediction_log_pb2.PredictionLog(session_run_log=prediction_log_pb2.SessionRunLog()),
+            "Unsupported log_type for warmup: session_run_log",
         ),
     ],
 )
@@ -251,9 +275,9 @@ def test_a_missing_repository_is_named(tmp_path: Path) -> None:
 def test_a_port_in_use_is_named(repository: Path) -> None:
     with (
         ModelServer(repository) as first,
-        pytest.raises(ServingError, match=f"Cannot listen on 127.0.0.1:{first.port}: the port is taken"),
+        pytest.raises(ServingError, match=f"Cannot listen on 127.0.0.1:{first.port}: it is taken"),
     ):
-        ModelServer(repository, port=first.port)
+        ModelServer(repository, ServerOptions(port=first.port))
 
 
 def test_a_request_in_flight_is_answered_while_its_version_is_retired(repository: Path) -> None:

@@ -1,11 +1,15 @@
 from pathlib import Path
 
+import grpc
+import numpy as np
 import pytest
 import tensorflow as tf
 
 from kuberec.serving.predict import predict
 from kuberec.serving.servable import Servable
+from kuberec.serving.status import StatusError
 from tests.kuberec.serving import rpc
+from tests.kuberec.serving.saved_models import save_loop
 
 BASE_SESSION = tf.compat.v1.Session.__mro__[1]
 
@@ -30,6 +34,17 @@ def test_as_a_rule_the_fast_way_is_taken(saved: Path, caplog: pytest.LogCaptureF
     servable = Servable("sum", 1, saved / "sum")
     assert total(servable) == [11.0, 22.0]
     assert "offers no fast calls" not in caplog.text
+    servable.retire()
+
+
+def test_a_run_is_given_up_when_its_time_is_over(tmp_path: Path) -> None:
+    servable = Servable("loop", 1, save_loop(tmp_path / "loop"))
+    endless = rpc.predict_request("loop", {"steps": np.int64(2**62)})
+    with pytest.raises(StatusError, match="Timed out waiting for notification") as caught:
+        predict(servable, endless, timeout=0.05)
+    assert caught.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
+    short = rpc.predict_request("loop", {"steps": np.int64(2)})
+    assert list(predict(servable, short, timeout=60.0).outputs["count"].int64_val) == [2]
     servable.retire()
 
 

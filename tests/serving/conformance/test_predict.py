@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
-from tensorflow_serving.apis import classification_pb2, predict_pb2, prediction_service_pb2_grpc
+from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from tests.kuberec.serving import rpc
 
@@ -152,7 +152,7 @@ def test_a_shape_that_the_graph_cannot_take_is_the_requests_fault(target: str) -
     assert "Incompatible shapes: [2] vs. [3]" in caught.value.details()
 
 
-def test_a_label_is_unknown(target: str) -> None:
+def test_an_unknown_label(target: str) -> None:
     request = rpc.predict_request("sum", {})
     request.model_spec.version_label = "stable"
     with pytest.raises(grpc.RpcError) as caught:
@@ -182,11 +182,17 @@ def test_long_error_messages_are_cut(target: str) -> None:
     assert caught.value.details() == 'Serving signature key "' + "s" * 1001 + "...TRUNCATED"
 
 
-def test_other_procedures_are_unimplemented(target: str) -> None:
+def test_session_service_is_unimplemented(target: str) -> None:
     with grpc.insecure_channel(target) as channel, pytest.raises(grpc.RpcError) as caught:
-        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-        stub.Classify(classification_pb2.ClassificationRequest(), timeout=10)
+        channel.unary_unary("/tensorflow.serving.SessionService/SessionRun")(b"", timeout=10)
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_a_run_that_takes_longer_than_the_deadline_is_given_up(target: str) -> None:
+    request = rpc.predict_request("loop", {"steps": np.int64(1_000_000)})
+    with grpc.insecure_channel(target) as channel, pytest.raises(grpc.RpcError) as caught:
+        prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(request, timeout=0.2)
+    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
 def test_a_message_above_grpcs_usual_limit_is_answered(target: str) -> None:

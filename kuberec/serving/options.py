@@ -1,0 +1,49 @@
+"""How a server listens and what it tolerates."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kuberec.serving.model import Retries
+from kuberec.serving.source import POLL_SECONDS
+
+LOCAL = "127.0.0.1"
+THREADS = 16
+REST_TIMEOUT = 30.0
+
+
+@dataclass(frozen=True)
+class ServerOptions:
+    """How a server runs.
+
+    Attributes:
+        host: Address to listen on; `0.0.0.0` for every one.
+        port: 0 takes any free one.
+        socket_path: A Unix socket to listen on besides; empty for none.
+        ssl_config_file: Text proto with key and certificate; without it nothing is encrypted.
+        threads: Requests that run at a time.
+        channel_arguments: gRPC channel arguments by name.
+        rest_port: Port of the REST API, 0 for any free one; None for none.
+        rest_timeout: Seconds that the run of a REST request may take.
+        cors: Let web pages of any origin ask over REST.
+        health: Answer `grpc.health.v1.Health`.
+        poll_seconds: Time between two looks at the version folders; 0 looks once.
+        strict: Do as TF Serving does, its faults included.
+        allow_unavailable_labels: A new label may name a version that is not loaded.
+        retries: How strict mode tries again to load what failed.
+    """
+
+    host: str = LOCAL
+    port: int = 0
+    socket_path: str = ""
+    ssl_config_file: Path | None = None
+    threads: int = THREADS
+    channel_arguments: Sequence[tuple[str, int | str]] = ()
+    rest_port: int | None = None
+    rest_timeout: float = REST_TIMEOUT
+    cors: bool = False
+    health: bool = False
+    poll_seconds: float = POLL_SECONDS
+    strict: bool = False
+    allow_unavailable_labels: bool = False
+    retries: Retries = field(default_factory=Retries)
