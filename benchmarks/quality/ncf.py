@@ -42,11 +42,10 @@ PARTS = (
         "interactions and holds the published number of rows. Published figures are over every row; they stand beside "
         "`every_row`. A candidate scored as high as the test item counts as ranked before it. Hyperparameters were "
         "chosen with the test rows left out, by each user's last remaining item among 99 drawn ones. The published "
-        "figure of MF is above that of matrix_factorization. On those rows, softmax, logistic loss and BPR, vectors of "
-        "128 and 192, dropout from 0 to 0.5, regularization from 0.002 to 0.06, of the positives alone and of the "
-        "negatives too, groups of 32 to 512 and up to 66 passes were tried; the best of each loss but BPR's, which is "
-        "lower, come to the same. The order of a user's rows says more than any of this: see `markov`, and `ease`, "
-        "which tries how many of the last ones to count.",
+        "figure of MF is above that of matrix_factorization. On those rows softmax did better than logistic loss and "
+        "BPR; dropout, regularization, the size of a group and the number of passes were tried too. The order of a "
+        "user's rows says more than any of this: see `markov`, and `ease`, which tries how many of the last ones to "
+        "count.",
     ),
 )
 

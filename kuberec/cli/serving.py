@@ -106,8 +106,9 @@ def serve(
 ) -> None:
     """Serve models over gRPC and REST, as TF Serving does. New versions are picked up within a second.
 
-    A command line of `tensorflow_model_server` is taken as it is. Without --model_base_path and --model_config_file,
-    every model of --repository is served. Flags that have no effect here are named in the log.
+    A command line of `tensorflow_model_server` is taken as it is; flags without effect here are named in the log.
+
+    Without --model_base_path and --model_config_file, every model of --repository is served.
 
     \b
     Examples:

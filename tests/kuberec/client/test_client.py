@@ -2,8 +2,10 @@
 
 import asyncio
 import inspect
+import shutil
 from array import array
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,11 @@ import pytest
 
 from kuberec.client import Answer, AsyncClient, Client, Prediction, Retry, ServingError, VersionStatus
 from kuberec.errors import ConfigError
+from kuberec.serving.options import ServerOptions
+from kuberec.serving.server import ModelServer
+from kuberec.serving.source import Source
 from tests.kuberec.client.conftest import Connect
+from tests.serving.conformance.models import config_of, model
 
 METHODS = ("recommend", "recommend_many", "predict", "status", "close")
 
@@ -27,6 +33,16 @@ def test_a_version_can_be_pinned(client: Any) -> None:
     assert client.recommend("recommender", "ann", 1, version=1).scores == [9.0]
     assert client.recommend_many("recommender", ["ann"], 1, version=1)[0].version == 1
     assert client.predict("recommender", {"user_id": ["ann"]}, version=1).version == 1
+
+
+def test_a_label_pins_the_version_that_the_server_has_put_it_on(connect: Connect, saved: Path, tmp_path: Path) -> None:
+    for version, model_folder in (("1", "recommender"), ("2", "raised")):
+        shutil.copytree(saved / model_folder, tmp_path / "recommender" / version)
+    config = config_of([model(tmp_path, "recommender", "all", labels={"stable": 1, "canary": 2})])
+    with ModelServer(Source(lambda: config), ServerOptions(port=0)) as server:
+        client = connect(server.address)
+        assert client.recommend("recommender", "ann", 1, version="stable").version == 1
+        assert client.recommend("recommender", "ann", 1, version="canary").version == 2
 
 
 def test_ids_may_be_any_text(client: Any) -> None:
