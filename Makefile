@@ -76,7 +76,7 @@ bench-dirt: setup  ## Account for every row of a million with thirty kinds of di
 bench-kill: setup  ## Kill the pipeline inside each step and compare what the rerun gives
 	PYTHONPATH=. $(BIN)/python benchmarks/kill_resume.py
 
-bench-retrieval: setup  ## Measure the ten best of a million items: exactly, by a full sort, and by the index
+bench-retrieval: bench-setup  ## Measure the ten best of a million items: exactly, by a full sort, by the index, by FAISS
 	$(BIN)/python benchmarks/retrieval.py
 
 bench-quality-ncf: setup  ## Rank MovieLens-1M by the NCF paper's protocol; DATA=… names a folder of datasets

@@ -1,4 +1,4 @@
-"""Milliseconds of the ten best of a large catalogue: in two stages, by a full sort, and by the index.
+"""Milliseconds of the ten best of a large catalogue: in two stages, by a full sort, by the index, and by FAISS.
 
     .venv/bin/python benchmarks/retrieval.py [--items 1000000]
 
@@ -6,13 +6,14 @@ The exact answer is timed beside `tf.math.top_k` over all scores, with the items
 as columns (what an export holds), for one query and for 32, and must be the same to the bit as the full sort of the
 same scores. The index is built as an export builds it: of vectors around centres, where it must find enough, and of
 vectors without structure, where it must be refused. Each call is a compiled graph in this process; the ways take
-turns, and the median counts. FAISS is not among the peers that are pinned, so it is left out. The last line is one
-JSON object.
+turns, and the median counts. FAISS searches the same vectors in a process of its own; it is a library and no part of a
+SavedModel. Writes its section of docs/benchmarks.md; the last line is one JSON object.
 """
 
 import argparse
 import json
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,9 +22,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
+from psutil import cpu_count
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.measure import measure
+from benchmarks.speed.command import PAGE, PEERS_PYTHON, finish, table
 from kuberec.retrieval.choice import IndexSettings, choose
 from kuberec.retrieval.exact import in_columns, top_k, without
 from kuberec.retrieval.ivf import InvertedFile
@@ -39,25 +43,47 @@ Search = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 
 def main() -> None:
-    """Measure and print one JSON object."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--items", type=int, default=ITEMS, help="size of the catalogue (%(default)s)")
     parser.add_argument("--rounds", type=int, default=50, help="calls of each way (%(default)s)")
+    parser.add_argument("--page", type=Path, default=PAGE, help="page that gets the section (docs/benchmarks.md)")
     arguments = parser.parse_args()
+    if not PEERS_PYTHON.exists():
+        sys.exit("FAISS is not installed: run make bench-setup.")
     rng = np.random.default_rng(0)
     settings = IndexSettings(least_items=1, least_recall=LEAST_RECALL, queries=QUERIES)
     clustered, queries = _clustered(rng, arguments.items)
-    result = {
-        "benchmark": "retrieval",
-        "items": arguments.items,
-        "dimension": DIMENSION,
-        "k": K,
-        "exact": {f"B={batch}": _exact(clustered, queries[:batch], arguments.rounds) for batch in BATCHES},
-        "index": _indexed(clustered, queries, settings, arguments.rounds),
-        "structureless": _refused(rng, arguments.items, settings),
-        "faiss": None,
+    exact = {f"B={batch}": _exact(clustered, queries[:batch], arguments.rounds) for batch in BATCHES}
+    index = _indexed(clustered, queries, settings, arguments.rounds)
+    faiss = _faiss(clustered[1:], queries, arguments.rounds)
+    refused = _refused(rng, arguments.items, settings)
+    result = {"items": arguments.items, "dimension": DIMENSION, "k": K}
+    result |= {"exact": exact, "index": index, "structureless": refused, "faiss": faiss}
+    same = all(found["identical"] for found in exact.values())
+    parts = [
+        f"The {K} best of {arguments.items:,} vectors of length {DIMENSION} around centres, for one query and for "
+        f"{BATCHES[1]}; milliseconds, the median of {arguments.rounds} calls.",
+        _times(exact, index, faiss),
+        f"Two stages give what a full sort of the same scores gives: {same}. Of the clusters, our index searches "
+        f"{index['nprobe']} (recall@{K} {index['recall']:.4f}, built in {index['seconds']} s), that of FAISS "
+        f"{faiss['nprobe']} (recall@{K} {faiss['recall']:.4f}, built in {faiss['seconds']} s). Vectors without "
+        f"structure: {refused['reason']}.",
+    ]
+    finish(arguments.page, "retrieval", "Retrieval", parts, result)
+
+
+def _times(exact: Mapping[str, Any], index: Mapping[str, Any], faiss: Mapping[str, Any]) -> str:
+    """A table of milliseconds by way and batch."""
+    taken = {
+        "full sort, items as rows": {batch: found["milliseconds"]["rows"] for batch, found in exact.items()},
+        "full sort, items as columns": {batch: found["milliseconds"]["columns"] for batch, found in exact.items()},
+        "**two stages**": {batch: found["milliseconds"]["two_stages"] for batch, found in exact.items()},
+        "**index**": {batch: index.get(batch, {}).get("milliseconds", {}).get("index", "") for batch in exact},
+        "FAISS, every item": faiss["milliseconds"]["flat"],
+        "FAISS, inverted file": faiss["milliseconds"]["ivf"],
     }
-    print(json.dumps(result))
+    return table(["", *exact], [[way, *(times[batch] for batch in exact)] for way, times in taken.items()])
 
 
 def _exact(vectors: Array, queries: Array, rounds: int) -> dict[str, Any]:
@@ -108,6 +134,24 @@ def _refused(rng: np.random.Generator, items: int, settings: IndexSettings) -> d
     return {"method": choice.method, "tried": choice.tried, "reason": choice.reason}
 
 
+def _faiss(vectors: Array, queries: Array, rounds: int) -> dict[str, Any]:
+    """What benchmarks/faiss_search.py prints."""
+    print("FAISS …", file=sys.stderr)
+    with tempfile.TemporaryDirectory(prefix="kuberec-benchmark-") as folder:
+        np.save(Path(folder) / "vectors.npy", vectors)
+        np.save(Path(folder) / "queries.npy", queries)
+        script = str(Path(__file__).with_name("faiss_search.py"))
+        numbers = {
+            "--clusters": _clusters(len(vectors)),
+            "--least-recall": LEAST_RECALL,
+            "--rounds": rounds,
+            "--threads": cpu_count(),
+        }
+        typed = [part for name, value in numbers.items() for part in (name, str(value))]
+        done = measure([str(PEERS_PYTHON), script, "--data", folder, *typed])
+    return dict(json.loads(done.output.splitlines()[-1]))
+
+
 def _two_stages(columns: tf.Variable, n: int) -> Search:
     @_graph
     def two_stages(asked: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -150,14 +194,18 @@ def _milliseconds(ways: Mapping[str, Search], queries: Array, rounds: int) -> di
 
 def _clustered(rng: np.random.Generator, items: int) -> tuple[Array, Array]:
     """Items around as many centres as the index has clusters, and queries around these centres that are no items."""
-    count = round(2 * np.sqrt(items))
-    centres = rng.standard_normal((count, DIMENSION), dtype=np.float32)
+    centres = rng.standard_normal((_clusters(items), DIMENSION), dtype=np.float32)
 
     def around(rows: int) -> Array:
         noise = rng.standard_normal((rows, DIMENSION), dtype=np.float32)
         return np.asarray(centres[rng.integers(0, len(centres), rows)] + SPREAD * noise)
 
     return _with_nothing(around(items)), around(QUERIES)
+
+
+def _clusters(items: int) -> int:
+    """As many as an export makes."""
+    return round(2 * np.sqrt(items))
 
 
 def _with_nothing(vectors: Array) -> Array:

@@ -1,13 +1,16 @@
 """Allow lists, deny lists and categories of a served model."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kuberec.client import Client
 from kuberec.export import export
 from kuberec.exporting.parity import UNKNOWN_ID, Served
 from kuberec.exporting.signatures import RECOMMEND
+from kuberec.serving.testing import model_server
 from kuberec.train import train
 from tests.contracts import FAST, GROUPS, ITEMS, Data, tastes
 
@@ -15,11 +18,16 @@ __all__ = ["tastes"]
 
 
 @pytest.fixture(scope="module")
-def served(tastes: Data, tmp_path_factory: pytest.TempPathFactory) -> Served:
+def exported(tastes: Data, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("restrictions")
     train(tastes.folder, root / "model", family="matrix_factorization", overrides=FAST | {"epochs": 1})
     export(root / "model", tastes.folder, root / "export")
-    return Served(Path(root / "export"))
+    return root / "export"
+
+
+@pytest.fixture(scope="module")
+def served(exported: Path) -> Served:
+    return Served(exported)
 
 
 def lists(served: Served, users: list[str], **inputs: Any) -> list[list[str]]:
@@ -62,3 +70,12 @@ def test_restrictions_hold_together(served: Served) -> None:
 
 def test_words_of_a_text_are_no_categories(served: Served) -> None:
     assert lists(served, [UNKNOWN_ID], categories=[["title=item"]]) == [[]]
+
+
+def test_a_client_names_them(exported: Path, tmp_path: Path) -> None:
+    shutil.copytree(exported, tmp_path / "items" / "1")
+    with model_server(tmp_path) as target, Client(target) as client:
+        one = client.recommend("items", "nobody", allow=["i1", "i2", "i4"], categories=["group=g1"], exclude=["i4"])
+        many = client.recommend_many("items", ["nobody"] * 2, allow=[["i1"], ["i2"]], categories=[["group=g1"]])
+    assert one.item_ids == ["i1"]
+    assert [answer.item_ids for answer in many] == [["i1"], []]
