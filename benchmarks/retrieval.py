@@ -12,6 +12,7 @@ SavedModel. Writes its section of docs/benchmarks.md; the last line is one JSON 
 
 import argparse
 import json
+import math
 import sys
 import tempfile
 import time
@@ -205,7 +206,7 @@ def _clustered(rng: np.random.Generator, items: int) -> tuple[Array, Array]:
 
 def _clusters(items: int) -> int:
     """As many as an export makes."""
-    return round(2 * np.sqrt(items))
+    return round(2 * math.sqrt(items))
 
 
 def _with_nothing(vectors: Array) -> Array:
