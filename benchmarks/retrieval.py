@@ -156,7 +156,7 @@ def _faiss(vectors: Array, queries: Array, rounds: int) -> dict[str, Any]:
 def _two_stages(columns: tf.Variable, n: int) -> Search:
     @_graph
     def two_stages(asked: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return top_k(_scores(asked, columns, n), tf.constant(K))
+        return top_k(tf.matmul(asked, columns), tf.constant(K), tf.zeros([tf.shape(asked)[0], 0], tf.int32), n)
 
     return two_stages
 
@@ -171,7 +171,7 @@ def _by_index(index: InvertedFile) -> Search:
 
 
 def _scores(asked: tf.Tensor, columns: tf.Variable, n: int) -> tf.Tensor:
-    """All scores as an export computes them: without row 0 and without the columns that are no items."""
+    """All scores, without row 0 and the columns that are no items."""
     nobodys = np.r_[0, n : columns.shape[1]].astype(np.int32)
     return without(tf.matmul(asked, columns), tf.broadcast_to(nobodys, [tf.shape(asked)[0], len(nobodys)]))
 

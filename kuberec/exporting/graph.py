@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from kuberec.features import EntityTable
 from kuberec.recommender import PADDING
-from kuberec.retrieval.exact import EXCLUDED, in_columns, only, top_k, without
+from kuberec.retrieval.exact import EXCLUDED, in_columns, only, top_k
 from kuberec.retrieval.ivf import MOST_ROWS, InvertedFile
 from kuberec.schema import FeatureType
 from kuberec.training.fitted import FittedModel
@@ -30,8 +30,7 @@ class ServingGraph(tf.Module):
         self.users = _users(model)
         self.item_vectors = _frozen(in_columns(model.item_vectors))
         self.item_scales = _frozen(in_columns(model.item_scales[:, None])[0])
-        # Row 0 of the items is the unknown, and the last columns of the matrix are no items.
-        self.nobodys = np.r_[0, len(model.item_vectors) : self.item_vectors.shape[1]].astype(np.int32)
+        self.rows = len(model.item_vectors)  # the last columns of the matrix are no items
         self.personal = _frozen(model.personal)
         self.observed_starts = _frozen(model.data.observed.indptr.astype(np.int64))
         self.observed_items = _frozen(model.data.observed.indices.astype(np.int32))
@@ -62,7 +61,7 @@ class ServingGraph(tf.Module):
         def exact() -> tuple[tf.Tensor, tf.Tensor]:
             scores = self.scorer.cross(vectors, self.item_vectors)
             scores = _restricted(scores, allow_item_ids, self.item_index.lookup)
-            return self._best(_restricted(scores, categories, self.categories), taken, k)
+            return top_k(_restricted(scores, categories, self.categories), k, taken, self.rows)
 
         free = ~(_name_anything(allow_item_ids) | _name_anything(categories))
         return self._named(*(exact() if self.index is None else self._searched(vectors, taken, k, free, exact)))
@@ -82,7 +81,7 @@ class ServingGraph(tf.Module):
         else:
             scores = self._cosines(scale * _gathered(self.item_vectors, item))
         scores = tf.where(scale == 0.0, tf.constant(EXCLUDED, tf.float32), scores)
-        return self._named(*self._best(scores, item[:, None], self._cut(k)))
+        return self._named(*top_k(scores, self._cut(k), item[:, None], self.rows))
 
     def _cosines(self, vectors: tf.Tensor) -> tf.Tensor:
         """`[B, width]` of vectors of length 1."""
@@ -110,12 +109,6 @@ class ServingGraph(tf.Module):
 
     def _cut(self, k: tf.Tensor) -> tf.Tensor:
         return tf.clip_by_value(k, 0, tf.size(self.item_ids) - 1)
-
-    def _best(self, scores: tf.Tensor, excluded: tf.Tensor, k: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The k best of scores `[B, width]` but for the items `[B, n]`, and which items they are."""
-        rows = tf.shape(scores)[0]
-        nobodys = tf.broadcast_to(self.nobodys, [rows, len(self.nobodys)])
-        return top_k(without(scores, tf.concat([nobodys, excluded], axis=1)), k)
 
     def _searched(
         self, vectors: tf.Tensor, taken: tf.Tensor, k: tf.Tensor, free: tf.Tensor, exact: Callable[[], Any]

@@ -27,29 +27,40 @@ def in_columns(vectors: Array, block: int = BLOCK) -> Array:
     return np.ascontiguousarray(np.pad(vectors, ((0, -len(vectors) % block), (0, 0))).T)
 
 
-def top_k(scores: tf.Tensor, k: tf.Tensor, block: int = BLOCK) -> tuple[tf.Tensor, tf.Tensor]:
-    """What `tf.math.top_k` returns, ties included: the greatest scores of each row, of equal ones the first.
+def top_k(
+    scores: tf.Tensor, k: tf.Tensor, excluded: tf.Tensor, n: int, block: int = BLOCK
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """What `tf.math.top_k` gives without the excluded: the greatest scores of each row, of equal ones the first.
 
-    At most k blocks hold one of the k best, those with the greatest maxima: were an item of another block among the
-    best, each of these k blocks would hold a greater score, or an equal one that stands before it.
+    Scores are read once, for the greatest of each block. The k best lie in the k + s blocks whose greatest scores are
+    greatest, where s blocks hold what is left out: were one of the best in another block, each of k blocks whose
+    greatest is not left out would hold a greater score, or an equal one that stands before it. So nothing is changed
+    among all scores, which would copy them, but among those of these blocks alone.
 
     Args:
-        scores: `[B, N]`, not NaN; read once where N is a multiple of the block, copied where it is not.
+        scores: `[B, N]`, not NaN; N is a multiple of the block, see `in_columns`.
         k: `[]` int32, at least 0; cut to N.
+        excluded: Columns `[B, E]` int32 that are left out, in any order, also repeatedly. So are column 0 and those
+            from n on, which are no items.
+        n: Number of vectors that the scores are of, 0 included.
         block: Scores in a block.
 
     Returns:
-        The scores `[B, k]` and their columns `[B, k]` int32.
+        The scores `[B, k]` and their columns `[B, k]` int32; minus infinity and any column where nothing is left.
     """
-    n = tf.shape(scores)[1]
-    k = tf.minimum(k, n)
-    # Padding stands last, so that it loses every tie, also at minus infinity.
-    scores = scores if scores.shape[1] and scores.shape[1] % block == 0 else _padded(scores, block)
-    blocks = tf.reshape(scores, [tf.shape(scores)[0], tf.shape(scores)[1] // block, block])
-    _, best = tf.math.top_k(tf.reduce_max(blocks, axis=2), tf.minimum(k, tf.shape(blocks)[1]))
+    rows, blocks = tf.shape(scores)[0], tf.shape(scores)[1] // block
+    k = tf.minimum(k, blocks * block)
+    scores = tf.reshape(scores, [rows, blocks, block])
+    # Column 0 lies in the first block, those from n on in the last.
+    spoiled = tf.shape(excluded)[1] + 2
+    _, best = tf.math.top_k(tf.reduce_max(scores, axis=2), tf.minimum(k + spoiled, blocks))
     best = tf.sort(best, axis=1)  # equal scores must meet in the order of their columns
-    candidates = tf.reshape(tf.gather(blocks, best, batch_dims=1), [tf.shape(scores)[0], tf.shape(best)[1] * block])
-    values, place = tf.math.top_k(candidates, k)
+    columns = best[:, :, None] * block + tf.range(block)
+    candidates = tf.where((columns > 0) & (columns < n), tf.gather(scores, best, batch_dims=1), EXCLUDED)
+    candidates = tf.reshape(candidates, [rows, tf.shape(best)[1] * block])
+    # One more column takes what is excluded and lies in none of the blocks.
+    candidates = tf.concat([candidates, tf.fill([rows, 1], EXCLUDED)], axis=1)
+    values, place = tf.math.top_k(without(candidates, _places(best, excluded, block)), k)
     return values, tf.gather(best, place // block, batch_dims=1) * block + place % block
 
 
@@ -71,6 +82,10 @@ def _cells(columns: tf.Tensor) -> tf.Tensor:
     return tf.reshape(tf.stack([rows, columns], axis=-1), [-1, 2])
 
 
-def _padded(scores: tf.Tensor, block: int) -> tf.Tensor:
-    missing = -tf.shape(scores)[1] % block
-    return tf.pad(scores, [[0, 0], [0, missing]], constant_values=EXCLUDED)
+def _places(best: tf.Tensor, columns: tf.Tensor, block: int) -> tf.Tensor:
+    """Where columns `[B, E]` stand among the blocks `[B, M]`, which rise: `[B, E]`, M · block where they do not."""
+    count = tf.shape(best)[1]
+    # `tf.searchsorted` is this with a reshape that rows of no columns do not survive.
+    place = tf.raw_ops.LowerBound(sorted_inputs=best, values=columns // block)
+    found = tf.gather(best, tf.minimum(place, count - 1), batch_dims=1) == columns // block
+    return tf.where(found, place * block + columns % block, count * block)
