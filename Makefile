@@ -14,7 +14,7 @@ PEERS_STAMP := $(PEERS)/.setup-$(shell cksum < $(PEERS_LOCK) | cut -d ' ' -f 1)
 COMPILED := pipelines/compiled/training.yaml
 COMPILE := PYTHONPATH=. $(BIN)/kfp dsl compile --py pipelines/training.py --output
 
-.PHONY: help setup demo test test-fast fuzz lint format strip compile golden lock image bench-ingest bench-dirt bench-kill bench-quality-ncf bench-quality-ratio bench-quality-table bench-quality-cold bench-setup bench-lock bench-speed-training bench-speed-quality bench-speed-catalogue bench-speed-ranking clean
+.PHONY: help setup demo test test-fast fuzz lint format strip compile golden lock image bench-ingest bench-dirt bench-kill bench-retrieval bench-serving bench-quality-ncf bench-quality-ratio bench-quality-table bench-quality-cold bench-setup bench-lock bench-speed-training bench-speed-quality bench-speed-catalogue bench-speed-ranking clean
 
 help:  ## Show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-22s %s\n", $$1, $$2}'
@@ -78,6 +78,12 @@ bench-dirt: setup  ## Account for every row of a million with thirty kinds of di
 
 bench-kill: setup  ## Kill the pipeline inside each step and compare what the rerun gives
 	PYTHONPATH=. $(BIN)/python benchmarks/kill_resume.py
+
+bench-retrieval: bench-setup  ## Measure the ten best of a million items: exactly, by a full sort, by the index, by FAISS
+	$(BIN)/python benchmarks/retrieval.py
+
+bench-serving: setup  ## Measure the model server beside a naive one and a bare echo; needs h2load
+	$(BIN)/python benchmarks/serving.py
 
 bench-quality-ncf: setup  ## Rank MovieLens-1M by the NCF paper's protocol; DATA=… names a folder of datasets
 	$(BIN)/python benchmarks/quality/ncf.py --data "$(DATA)"

@@ -45,6 +45,8 @@ class RunConfig(BaseModel):
     margin: Annotated[float, Field(ge=-1, le=1)] = -0.02
     """What the lead over each rival must exceed with confidence, in the metric's unit; negative: how far the candidate
     may trail."""
+    index_recall: Annotated[float, Field(gt=0, le=1)] = 0.95
+    """Least recall@10 of an index of a large catalogue; an index under it is refused, and every item is scored."""
     repository: Annotated[str, Field(min_length=1)] = "var/models"
     """The model repository that the server watches."""
     model_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")] = "recommender"

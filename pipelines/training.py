@@ -40,6 +40,7 @@ def training(
     champion: str = "",
     metric: str = "ndcg@10",
     margin: float = -0.02,
+    index_recall: float = 0.95,
     repository: str = "models",
     model_name: str = "recommender",
 ) -> None:
@@ -84,7 +85,11 @@ def training(
     )
     resources(judged, cpu="4", memory="16G")
 
-    exported = export(candidate=judged.outputs["candidate"], features=features.outputs["features"])
+    exported = export(
+        candidate=judged.outputs["candidate"],
+        features=features.outputs["features"],
+        index_recall=index_recall,
+    )
     resources(exported, cpu="2", memory="8G")
 
     parity = validate_export(

@@ -41,6 +41,10 @@ def export(
     model: Annotated[Path, typer.Argument(help="The output of train.")],
     features: Annotated[Path, typer.Argument(help="The output of featurize that it was trained on.")],
     output: Output,
+    index_recall: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Least recall@10 of the index of a large catalogue; one under it is refused."),
+    ] = 0.95,
     as_json: Json = False,
 ) -> None:
     """Write a model as a SavedModel that takes and gives raw ids, with warm-up requests and a model card.
@@ -48,10 +52,12 @@ def export(
     \b
     Examples:
       kuberec export var/mf var/features -o var/export
+      kuberec export var/mf var/features -o var/export --index-recall 0.99
     """
     from kuberec.export import export as step
+    from kuberec.retrieval.choice import IndexSettings
 
-    print_manifest(step(model, features, output), output, as_json)
+    print_manifest(step(model, features, output, IndexSettings(least_recall=index_recall)), output, as_json)
 
 
 def validate_export(

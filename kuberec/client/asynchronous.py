@@ -51,11 +51,14 @@ class AsyncClient:
         *,
         exclude: Sequence[str] = (),
         history: Sequence[str] = (),
+        allow: Sequence[str] = (),
+        categories: Sequence[str] = (),
         version: Version = None,
         timeout: float | None = None,
     ) -> Answer:
         """The k best items for a user; arguments and errors as `Client.recommend`."""
-        question = questions.recommend(model, [user_id], k, [exclude], [history], version)
+        lists = {"exclude": [exclude], "history": [history], "allow": [allow], "categories": [categories]}
+        question = questions.recommend(model, [user_id], k, version, **lists)
         return (await self._ask(question, timeout))[0]
 
     async def recommend_many(
@@ -66,11 +69,14 @@ class AsyncClient:
         *,
         exclude: Sequence[Sequence[str]] = (),
         history: Sequence[Sequence[str]] = (),
+        allow: Sequence[Sequence[str]] = (),
+        categories: Sequence[Sequence[str]] = (),
         version: Version = None,
         timeout: float | None = None,
     ) -> list[Answer]:
         """The k best items for each of many users, in one request; as `Client.recommend_many`."""
-        return await self._ask(questions.recommend(model, user_ids, k, exclude, history, version), timeout)
+        lists = {"exclude": exclude, "history": history, "allow": allow, "categories": categories}
+        return await self._ask(questions.recommend(model, user_ids, k, version, **lists), timeout)
 
     async def predict(
         self,

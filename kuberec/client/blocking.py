@@ -63,6 +63,8 @@ class Client:
         *,
         exclude: Sequence[str] = (),
         history: Sequence[str] = (),
+        allow: Sequence[str] = (),
+        categories: Sequence[str] = (),
         version: Version = None,
         timeout: float | None = None,
     ) -> Answer:
@@ -74,6 +76,9 @@ class Client:
             k: At least 1.
             exclude: Items never to show.
             history: Items the user just took, oldest first; they fold into the answer.
+            allow: The only items to show; all where none is named.
+            categories: `feature=value` of the items' categorical features; items with any of them are shown, all where
+                none is named.
             version: A version's number, or a label that the server has put on one; None asks the newest.
             timeout: Seconds for this question; those of the client when absent.
 
@@ -81,7 +86,8 @@ class Client:
             ServingError: The server does not answer in time, or refuses.
             ConfigError: An argument cannot be sent.
         """
-        question = questions.recommend(model, [user_id], k, [exclude], [history], version)
+        lists = {"exclude": [exclude], "history": [history], "allow": [allow], "categories": [categories]}
+        question = questions.recommend(model, [user_id], k, version, **lists)
         return self._ask(question, timeout)[0]
 
     def recommend_many(
@@ -92,6 +98,8 @@ class Client:
         *,
         exclude: Sequence[Sequence[str]] = (),
         history: Sequence[Sequence[str]] = (),
+        allow: Sequence[Sequence[str]] = (),
+        categories: Sequence[Sequence[str]] = (),
         version: Version = None,
         timeout: float | None = None,
     ) -> list[Answer]:
@@ -103,6 +111,8 @@ class Client:
             k: At least 1.
             exclude: A list of items for each user, or a single one for all.
             history: A list of items for each user, or a single one for all.
+            allow: A list of items for each user, or a single one for all.
+            categories: A list of categories for each user, or a single one for all.
             version: A number or a label.
             timeout: Seconds.
 
@@ -113,7 +123,8 @@ class Client:
             ServingError: The server does not answer in time, or refuses.
             ConfigError: An argument cannot be sent, or there are not as many lists as users.
         """
-        return self._ask(questions.recommend(model, user_ids, k, exclude, history, version), timeout)
+        lists = {"exclude": exclude, "history": history, "allow": allow, "categories": categories}
+        return self._ask(questions.recommend(model, user_ids, k, version, **lists), timeout)
 
     def predict(
         self,

@@ -16,6 +16,13 @@ from kuberec.errors import ConfigError, ServingError
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
 RECOMMEND = "recommend"
+LISTS = {
+    "exclude": "exclude_item_ids",
+    "history": "history_item_ids",
+    "allow": "allow_item_ids",
+    "categories": "categories",
+}
+"""The lists that a recommendation takes, by argument: the model's inputs."""
 STATES = {10: "START", 20: "LOADING", 30: "AVAILABLE", 40: "UNLOADING", 50: "END"}
 
 Version = int | str | None
@@ -55,23 +62,18 @@ class Question(Generic[T]):
 
 
 def recommend(
-    model: str,
-    user_ids: Sequence[str],
-    k: int,
-    exclude: Sequence[Sequence[str]],
-    history: Sequence[Sequence[str]],
-    version: Version,
+    model: str, user_ids: Sequence[str], k: int, version: Version, **lists: Sequence[Sequence[str]]
 ) -> Question[list[Answer]]:
-    """The k best items for each user; `exclude` and `history` hold a list for each, or a single one for all.
+    """The k best items for each user; each of `LISTS` holds a list for each, or a single one for all.
 
     Raises:
         ConfigError: k is no int32, or the lists do not go with the users.
     """
     inputs = {"user_id": tensors.strings(_ids(user_ids), [len(user_ids)]), "k": _encode("k", index(k))}
     # Left out when empty: the model's defaults hold, and models without these inputs take the request too.
-    for name, rows in (("exclude_item_ids", exclude), ("history_item_ids", history)):
+    for name, rows in lists.items():
         if any(len(row) for row in rows):
-            inputs[name] = _padded(name, rows, len(user_ids))
+            inputs[LISTS[name]] = _padded(LISTS[name], rows, len(user_ids))
     request = _predict(model, RECOMMEND, version, inputs, ())
     return Question(PREDICT, request, partial(_read_answers, users=len(user_ids)), model, version)
 

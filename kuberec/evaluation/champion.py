@@ -54,11 +54,14 @@ class ServedModel:
     def _answer(self, user_ids: Sequence[str], k: int) -> Any:
         import tensorflow as tf
 
+        nothing = tf.fill([len(user_ids), 1], PADDING)
         given = {
             "user_id": tf.constant(list(user_ids)),
             "k": tf.constant(k, tf.int32),
             "exclude_item_ids": tf.constant(self._observed(user_ids)),
-            "history_item_ids": tf.fill([len(user_ids), 1], PADDING),
+            "history_item_ids": nothing,
+            "allow_item_ids": nothing,
+            "categories": nothing,
         }
         _, wanted = self._ask.structured_input_signature
         if unknown := sorted(set(wanted) - set(given)):

@@ -27,7 +27,8 @@ baselines and intervals on the test part, lies with the run.
 ## Answers
 
 - `recommend` (also `serving_default`): `user_id [B]`, and as one may wish `k []` (10), `exclude_item_ids [B, E]`,
-  `history_item_ids [B, T]` (items just taken, padded with ""). Items that the user was observed with are left out.
+  `history_item_ids [B, T]` (items just taken), `allow_item_ids [B, A]` (only these), `categories [B, C]` (only items
+  with one of them, `feature=value`), padded with "". Items that the user was observed with are left out.
 - `score`: `user_id [B]`, `item_ids [B, N]`.
 - `similar_items`: `item_id [B]`, `k []`.
 

@@ -1,14 +1,17 @@
 """The serving graph: raw ids in, ranked raw ids out, in stock TensorFlow operations."""
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from kuberec.features import EntityTable
 from kuberec.recommender import PADDING
+from kuberec.retrieval.exact import EXCLUDED, in_columns, only, top_k
+from kuberec.retrieval.ivf import MOST_ROWS, InvertedFile
+from kuberec.schema import FeatureType
 from kuberec.training.fitted import FittedModel
-
-EXCLUDED = -np.inf
 
 
 class ServingGraph(tf.Module):
@@ -16,39 +19,57 @@ class ServingGraph(tf.Module):
 
     Args:
         model: The fitted model; what of its vectors is stored is computed here, once.
+        index: Of its items, to answer `recommend` with where it can; None: every score is compared.
     """
 
-    def __init__(self, model: FittedModel) -> None:
+    def __init__(self, model: FittedModel, index: InvertedFile | None = None) -> None:
         super().__init__()
         self.item_ids = _constant(model.data.items.ids, tf.string)
         self.user_index = _lookup(model.data.users.ids)
         self.item_index = _lookup(model.data.items.ids)
         self.users = _users(model)
-        self.item_vectors = _frozen(model.item_vectors)
-        self.item_scales = _frozen(model.item_scales)
+        self.item_vectors = _frozen(in_columns(model.item_vectors))
+        self.item_scales = _frozen(in_columns(model.item_scales[:, None])[0])
+        self.rows = len(model.item_vectors)  # the last columns of the matrix are no items
         self.personal = _frozen(model.personal)
         self.observed_starts = _frozen(model.data.observed.indptr.astype(np.int64))
         self.observed_items = _frozen(model.data.observed.indices.astype(np.int32))
         self.session_weight = model.config.session_weight
         self.similar_by_history = model.network.similar_by_history
+        self.index = index
+        self.categories = Categories(model.data.items)
         self.scorer = _scorer(model)
         self.sessions = _sessions(model)
 
     def recommend(
-        self, user_id: tf.Tensor, k: tf.Tensor, exclude_item_ids: tf.Tensor, history_item_ids: tf.Tensor
+        self,
+        user_id: tf.Tensor,
+        k: tf.Tensor,
+        exclude_item_ids: tf.Tensor,
+        history_item_ids: tf.Tensor,
+        allow_item_ids: tf.Tensor,
+        categories: tf.Tensor,
     ) -> dict[str, tf.Tensor]:
-        """The k best items of each user, without those observed, excluded, or in the history."""
+        """The k best items of each user, without those observed, excluded, in the history, or not allowed."""
         user = self.user_index.lookup(user_id)
         excluded = self._indices(exclude_item_ids, user)
         history = self._indices(history_item_ids, user)
-        scores = self.scorer.cross(self._vectors(user, history), self.item_vectors)
-        scores = _without(scores, tf.concat([self._observed(user), excluded, history], axis=1))
-        return self._best(scores, k)
+        vectors = self._vectors(user, history)
+        taken = tf.concat([self._observed(user), excluded, history], axis=1)
+        k = self._cut(k)
+
+        def exact() -> tuple[tf.Tensor, tf.Tensor]:
+            scores = self.scorer.cross(vectors, self.item_vectors)
+            scores = _restricted(scores, allow_item_ids, self.item_index.lookup)
+            return top_k(_restricted(scores, categories, self.categories), k, taken, self.rows)
+
+        free = ~(_name_anything(allow_item_ids) | _name_anything(categories))
+        return self._named(*(exact() if self.index is None else self._searched(vectors, taken, k, free, exact)))
 
     def score(self, user_id: tf.Tensor, item_ids: tf.Tensor) -> dict[str, tf.Tensor]:
         """Scores of the named items for each user; unknown items get the unknown item's score."""
         users = self.users(self.user_index.lookup(user_id))
-        items = tf.gather(self.item_vectors, self.item_index.lookup(item_ids))
+        items = _gathered(self.item_vectors, self.item_index.lookup(item_ids))
         return {"scores": self.scorer.interact(users[:, None, :], items)}
 
     def similar_items(self, item_id: tf.Tensor, k: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -58,15 +79,15 @@ class ServingGraph(tf.Module):
         if self.similar_by_history:
             scores = self.scorer.cross(self._vectors(tf.zeros_like(item), item[:, None]), self.item_vectors)
         else:
-            scores = self._cosines(scale * tf.gather(self.item_vectors, item))
+            scores = self._cosines(scale * _gathered(self.item_vectors, item))
         scores = tf.where(scale == 0.0, tf.constant(EXCLUDED, tf.float32), scores)
-        return self._best(_without(scores, item[:, None]), k)
+        return self._named(*top_k(scores, self._cut(k), item[:, None], self.rows))
 
     def _cosines(self, vectors: tf.Tensor) -> tf.Tensor:
-        """`[B, n_items + 1]` of vectors of length 1."""
+        """`[B, width]` of vectors of length 1."""
         # Bias and popularity are blanked here and not cut off there, which would copy all items.
         vectors = tf.concat([vectors[:, :-2], tf.zeros_like(vectors[:, -2:])], axis=1)
-        return tf.matmul(vectors, self.item_vectors, transpose_b=True) * self.item_scales
+        return tf.matmul(vectors, self.item_vectors) * self.item_scales
 
     def _vectors(self, user: tf.Tensor, history: tf.Tensor) -> tf.Tensor:
         """User vectors `[B, dimension]`, moved towards the session where there is one."""
@@ -86,11 +107,46 @@ class ServingGraph(tf.Module):
         """The items each user was observed with, `[B, most]` int32, padded with 0."""
         return _listed(self.observed_items, self.observed_starts, user)
 
-    def _best(self, scores: tf.Tensor, k: tf.Tensor) -> dict[str, tf.Tensor]:
-        # Column 0 is the unknown item, which is never recommended.
-        best, column = tf.math.top_k(scores[:, 1:], tf.clip_by_value(k, 0, tf.shape(scores)[1] - 1))
-        ids = tf.where(tf.math.is_finite(best), tf.gather(self.item_ids, column + 1), PADDING)
-        return {"item_ids": ids, "scores": best}
+    def _cut(self, k: tf.Tensor) -> tf.Tensor:
+        return tf.clip_by_value(k, 0, tf.size(self.item_ids) - 1)
+
+    def _searched(
+        self, vectors: tf.Tensor, taken: tf.Tensor, k: tf.Tensor, free: tf.Tensor, exact: Callable[[], Any]
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """By the index, if items are `free` of restrictions; exactly where that is cheaper or the index too short.
+
+        The index knows tastes: lists that popularity has a part in are exact.
+        """
+        assert self.index is not None
+        tastes, popularity = vectors[:, :-1], vectors[:, -1]
+        probes = self.index.probes(tastes)
+        few = tf.shape(vectors)[0] <= MOST_ROWS
+        serves = free & few & tf.reduce_all(popularity == 0.0) & self.index.enough(probes, k, taken)
+        index = self.index
+        found: tuple[tf.Tensor, tf.Tensor] = tf.cond(serves, lambda: index.top_k(tastes, probes, k, taken), exact)
+        return found
+
+    def _named(self, scores: tf.Tensor, item: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The answer of a ranking signature; padding where nothing is left."""
+        ids = tf.where(tf.math.is_finite(scores), tf.gather(self.item_ids, item), PADDING)
+        return {"item_ids": ids, "scores": scores}
+
+
+class Categories(tf.Module):
+    """Which items have a category, named `feature=value`, by the categorical and multi-categorical features."""
+
+    def __init__(self, items: EntityTable) -> None:
+        super().__init__()
+        holders = list(_holders(items))
+        self.index = _lookup([PADDING, *(name for name, _ in holders)])
+        sizes = [0, 0, *(len(rows) for _, rows in holders)]
+        self.starts = _frozen(np.cumsum(sizes, dtype=np.int64))
+        self.items = _frozen(np.concatenate([np.zeros(0, np.int32), *(rows for _, rows in holders)]))
+
+    def __call__(self, names: tf.Tensor) -> tf.Tensor:
+        """The items `[B, n]` that have any of the categories `[B, C]`, padded with 0; an unknown one has none."""
+        rows = _listed(self.items, self.starts, tf.reshape(self.index.lookup(names), [-1]))
+        return tf.reshape(rows, [tf.shape(names)[0], tf.shape(names)[1] * tf.shape(rows)[1]])
 
 
 class StoredUsers(tf.Module):
@@ -133,8 +189,8 @@ class DotProduct(tf.Module):
         return tf.einsum("bod,bnd->bn", users, items)
 
     def cross(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-        """Scores `[B, M]` of `[B, dimension]` and `[M, dimension]`."""
-        return tf.matmul(users, items, transpose_b=True)
+        """Scores `[B, width]` of `[B, dimension]` and `[dimension, width]`."""
+        return tf.matmul(users, items)
 
 
 class NetworkScorer(tf.Module):
@@ -151,9 +207,9 @@ class NetworkScorer(tf.Module):
         return self._interact(users[..., :-1], items[..., :-1]) + users[..., -1] * items[..., -1]
 
     def cross(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-        """Scores `[B, M]` of `[B, dimension]` and `[M, dimension]`."""
-        popularity = tf.matmul(users[:, -1:], items[:, -1:], transpose_b=True)
-        return self._cross(users[:, :-1], items[:, :-1]) + popularity
+        """Scores `[B, width]` of `[B, dimension]` and `[dimension, width]`."""
+        # The network takes rows; to turn the items over costs little beside its layers.
+        return self._cross(users[:, :-1], tf.transpose(items[:-1])) + tf.matmul(users[:, -1:], items[-1:])
 
 
 class NetworkSessions(tf.Module):
@@ -186,7 +242,7 @@ class MappedSessions(tf.Module):
         """`[B, dimension - 1]` of histories `[B, T]`; the users are not needed."""
         del user
         mask = tf.cast(history != 0, tf.float32)[:, :, None]
-        total = tf.reduce_sum(tf.gather(item_vectors, history)[:, :, :-1] * mask, axis=1)
+        total = tf.reduce_sum(_gathered(item_vectors, history)[:, :, :-1] * mask, axis=1)
         pooled = total / tf.maximum(tf.reduce_sum(mask, axis=1), 1.0)
         return tf.matmul(pooled, self.weights) + self.bias
 
@@ -203,11 +259,37 @@ def _sessions(model: FittedModel) -> tf.Module:
     return NetworkSessions(model) if model.session_map is None else MappedSessions(model)
 
 
-def _without(scores: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
-    """The scores `[B, N]` with the named columns `[B, n]` of each row at minus infinity."""
-    rows = tf.broadcast_to(tf.range(tf.shape(columns)[0])[:, None], tf.shape(columns))
-    cells = tf.reshape(tf.stack([rows, columns], axis=-1), [-1, 2])
-    return tf.tensor_scatter_nd_update(scores, cells, tf.fill([tf.shape(cells)[0]], EXCLUDED))
+def _holders(items: EntityTable) -> Iterator[tuple[str, Any]]:
+    """Each category that an item can have, and the items that have it, int32."""
+    for feature, info in items.infos.items():
+        if info.type in (FeatureType.CATEGORICAL, FeatureType.MULTI_CATEGORICAL):
+            codes = items.columns[feature].reshape(len(items), -1)
+            for code, value in enumerate(info.vocabulary, start=1):
+                yield f"{feature}={value}", np.flatnonzero((codes == code).any(axis=1)).astype(np.int32)
+
+
+def _restricted(scores: tf.Tensor, names: tf.Tensor, columns: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+    """The scores `[B, width]` with all but the columns of the names `[B, n]` excluded, in rows that name anything.
+
+    `columns` gives `[B, m]` of names; names of one row hold for every row.
+    """
+
+    def restrict() -> tf.Tensor:
+        named = columns(names)
+        named = tf.broadcast_to(named, [tf.shape(scores)[0], tf.shape(named)[1]])
+        return tf.where(tf.reduce_any(names != PADDING, axis=1, keepdims=True), only(scores, named), scores)
+
+    return tf.cond(_name_anything(names), restrict, lambda: scores)
+
+
+def _name_anything(names: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_any(names != PADDING)
+
+
+def _gathered(item_vectors: tf.Variable, item: tf.Tensor) -> tf.Tensor:
+    """Vectors `[..., dimension]` of items `[...]`, from the columns of `[dimension, width]`."""
+    columns = tf.gather(item_vectors, tf.reshape(item, [-1]), axis=1)
+    return tf.reshape(tf.transpose(columns), tf.concat([tf.shape(item), [item_vectors.shape[0]]], axis=0))
 
 
 def _listed(items: tf.Tensor, starts: tf.Tensor, user: tf.Tensor) -> tf.Tensor:
@@ -218,8 +300,9 @@ def _listed(items: tf.Tensor, starts: tf.Tensor, user: tf.Tensor) -> tf.Tensor:
 
 def _lookup(ids: Any) -> tf.lookup.StaticHashTable:
     """Raw id → index, 0 where unknown; ids may hold line breaks, so they are constants and no text file."""
-    keys = _constant(ids[1:], tf.string)
-    values = tf.range(1, len(ids), dtype=tf.int32)
+    # The padding stands first and is 0 like the unknown; with it no table is empty, which TensorFlow refuses.
+    keys = _constant(ids, tf.string)
+    values = tf.range(len(ids), dtype=tf.int32)
     return tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(keys, values), default_value=0)
 
 

@@ -1,5 +1,6 @@
 """Checks that an exported model answers as the trained one does, each a `Check` with its figures."""
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from kuberec.checks import Check
 from kuberec.exporting.signatures import DEFAULT_K, RECOMMEND, SCORE, SERVING_DEFAULT, SIMILAR_ITEMS
 from kuberec.exporting.warmup import EXTRA, WARMUP_FILE
 from kuberec.recommender import PADDING, Recommendations
+from kuberec.retrieval.choice import RETRIEVAL_FILE, found_share
+from kuberec.retrieval.ivf import MOST_ROWS
 from kuberec.serving.predict import predict
 from kuberec.serving.servable import Servable
 from kuberec.serving.status import StatusError
@@ -71,6 +74,10 @@ def check_parity(folder: Path, model: FittedModel) -> Iterator[Check]:
     served, sample = Served(folder), _sample(model)
     for check in CHECKS:
         yield check(served, model, sample)
+    path = folder / EXTRA / RETRIEVAL_FILE
+    choice: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"method": "exact"}
+    if choice["method"] != "exact":
+        yield _index(served, model, sample, choice["least_recall"])
 
 
 def compare_rankings(ours: Recommendations, theirs: Recommendations) -> str:
@@ -167,6 +174,21 @@ def _similar_items(served: Served, model: FittedModel, sample: Sample) -> Check:
     theirs = served.ranked(SIMILAR_ITEMS, item_id=items, k=DEFAULT_K)
     difference = compare_rankings(model.similar_items(items, DEFAULT_K), theirs)
     return _check("similar items", difference, f"the nearest {DEFAULT_K} of {len(items)} items agree")
+
+
+def _index(served: Served, model: FittedModel, sample: Sample, least_recall: float) -> Check:
+    """An index may miss items, but no more than its export allowed, and gives what it finds its true score."""
+    users = np.array(sample.users, dtype=object)[model.personal[model.data.users.indices(sample.users)]].tolist()
+    ours = model.recommend(users, DEFAULT_K)
+    parts = [
+        served.ranked(RECOMMEND, user_id=users[n : n + MOST_ROWS], k=DEFAULT_K) for n in range(0, len(users), MOST_ROWS)
+    ]
+    ids, scores = (np.concatenate([getattr(part, name) for part in parts]) for name in ("item_ids", "scores"))
+    recall = found_share(scores, ours.scores[:, -1])
+    wrong = int((np.isfinite(scores) & ~_close(model.score(users, ids.tolist()), scores)).sum())
+    short = recall < least_recall
+    figures = f"recall@{DEFAULT_K} is {recall:.4f} for {len(users)} users, and {wrong} scores are wrong"
+    return _check("index", figures if wrong or short else "", figures)
 
 
 def _warmup(served: Served, model: FittedModel, sample: Sample) -> Check:

@@ -23,14 +23,16 @@ def signatures(graph: ServingGraph) -> dict[str, Callable[..., Any]]:
     nothing = tf.zeros([1, 0], tf.string)
     ids, lists, number = _spec("string", None), _spec("string", None, None), _spec("int32")
 
-    @tf.function(input_signature=[ids, number, lists, lists], autograph=False)
+    @tf.function(input_signature=[ids, number, lists, lists, lists, lists], autograph=False)
     def recommend(
         user_id: tf.Tensor,
         k: tf.Tensor = k,
         exclude_item_ids: tf.Tensor = nothing,
         history_item_ids: tf.Tensor = nothing,
+        allow_item_ids: tf.Tensor = nothing,
+        categories: tf.Tensor = nothing,
     ) -> dict[str, tf.Tensor]:
-        return graph.recommend(user_id, k, exclude_item_ids, history_item_ids)
+        return graph.recommend(user_id, k, exclude_item_ids, history_item_ids, allow_item_ids, categories)
 
     @tf.function(input_signature=[ids, lists], autograph=False)
     def score(user_id: tf.Tensor, item_ids: tf.Tensor) -> dict[str, tf.Tensor]:

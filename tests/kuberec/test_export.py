@@ -22,14 +22,15 @@ __all__ = ["tastes"]
 def test_signatures_of_the_contract(run: Run) -> None:
     saved = saved_model_pb2.SavedModel.FromString((run.export / "saved_model.pb").read_bytes())
     found = saved.meta_graphs[0].signature_def
+    recommend = ["allow_item_ids", "categories", "exclude_item_ids", "history_item_ids", "k", "user_id"]
     assert {name: (sorted(found[name].inputs), sorted(found[name].outputs)) for name in found if name[0] != "_"} == {
-        "serving_default": (["exclude_item_ids", "history_item_ids", "k", "user_id"], ["item_ids", "scores"]),
-        "recommend": (["exclude_item_ids", "history_item_ids", "k", "user_id"], ["item_ids", "scores"]),
+        "serving_default": (recommend, ["item_ids", "scores"]),
+        "recommend": (recommend, ["item_ids", "scores"]),
         "score": (["item_ids", "user_id"], ["scores"]),
         "similar_items": (["item_id", "k"], ["item_ids", "scores"]),
     }
     defaults = found["recommend"].defaults
-    assert sorted(defaults) == ["exclude_item_ids", "history_item_ids", "k"]
+    assert sorted(defaults) == recommend[:-1]
     assert tf.make_ndarray(defaults["k"]) == 10
 
 

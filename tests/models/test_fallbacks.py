@@ -100,6 +100,8 @@ def test_batches_that_say_nothing_are_answered_alike_by_model_export_and_server(
                 user_id=tf.constant(users, tf.string, [len(users)]),
                 k=tf.constant(3),
                 exclude_item_ids=tf.zeros([1, 0], tf.string),
+                allow_item_ids=tf.zeros([1, 0], tf.string),
+                categories=tf.zeros([1, 0], tf.string),
                 history_item_ids=tf.constant(tf.make_ndarray(lists), tf.string, [len(users), width]),
             )
             for theirs in (served, {key: value.numpy() for key, value in exported.items()}):

@@ -212,7 +212,7 @@ def test_an_answer_of_another_shape_is_told(item_ids: Any, scores: Any, words: s
 
 
 def read_answers(reply: bytes) -> list[Answer]:
-    return questions.recommend("m", ["u"], 1, (), (), None).answer(reply)
+    return questions.recommend("m", ["u"], 1, None).answer(reply)
 
 
 REPLY = predict_pb2.PredictResponse()
@@ -226,7 +226,7 @@ REPLY.outputs["scores"].CopyFrom(encode(np.array([[2.0, 1.0]], np.float32), type
     st.binary(max_size=64) | st.tuples(st.integers(0, 60), st.binary(max_size=4)).map(lambda change: damaged(*change))
 )
 def test_a_damaged_reply_is_read_or_told_and_nothing_else(reply: bytes) -> None:
-    for question in (questions.recommend("m", ["u"], 1, (), (), None), questions.status("m", None)):
+    for question in (questions.recommend("m", ["u"], 1, None), questions.status("m", None)):
         try:
             question.answer(reply)
         except ServingError as error:

@@ -32,7 +32,7 @@ CODES = {
 HTTP_CODES = {200, 400, 404, 405, 411, 413, 414, 415, 431, 501}
 PATIENCE_SECONDS = 30
 MODELS = {"echo": save_echo, "examples": save_examples, "recommender": save_recommender}
-GOOD = questions.recommend("recommender", ["ann"], 1, (), (), None)
+GOOD = questions.recommend("recommender", ["ann"], 1, None)
 
 pytestmark = pytest.mark.slow
 relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
