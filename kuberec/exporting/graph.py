@@ -58,12 +58,17 @@ class ServingGraph(tf.Module):
         taken = tf.concat([self._observed(user), excluded, history], axis=1)
         k = self._cut(k)
 
+        free = ~(_name_anything(allow_item_ids) | _name_anything(categories))
+
         def exact() -> tuple[tf.Tensor, tf.Tensor]:
             scores = self.scorer.cross(vectors, self.item_vectors)
-            scores = _restricted(scores, allow_item_ids, self.item_index.lookup)
-            return top_k(_restricted(scores, categories, self.categories), k, taken, self.rows)
 
-        free = ~(_name_anything(allow_item_ids) | _name_anything(categories))
+            def restricted() -> tf.Tensor:
+                allowed = _restricted(scores, allow_item_ids, self.item_index.lookup)
+                return _restricted(allowed, categories, self.categories)
+
+            return top_k(tf.cond(free, lambda: scores, restricted), k, taken, self.rows)
+
         return self._named(*(exact() if self.index is None else self._searched(vectors, taken, k, free, exact)))
 
     def score(self, user_id: tf.Tensor, item_ids: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -92,12 +97,17 @@ class ServingGraph(tf.Module):
     def _vectors(self, user: tf.Tensor, history: tf.Tensor) -> tf.Tensor:
         """User vectors `[B, dimension]`, moved towards the session where there is one."""
         base = self.users(user)
-        count = tf.reduce_sum(tf.cast(history != 0, tf.float32), axis=1, keepdims=True)
-        personal = tf.gather(self.personal, user)[:, None]
-        share = tf.where(personal, count / (count + self.session_weight), tf.cast(count > 0, tf.float32))
-        vectors = self.sessions(user, history, self.item_vectors)
-        vectors = tf.concat([vectors, tf.zeros_like(vectors[:, :1])], axis=1)
-        return base + share * (vectors - base)
+
+        def moved() -> tf.Tensor:
+            count = tf.reduce_sum(tf.cast(history != 0, tf.float32), axis=1, keepdims=True)
+            personal = tf.gather(self.personal, user)[:, None]
+            share = tf.where(personal, count / (count + self.session_weight), tf.cast(count > 0, tf.float32))
+            vectors = self.sessions(user, history, self.item_vectors)
+            vectors = tf.concat([vectors, tf.zeros_like(vectors[:, :1])], axis=1)
+            return base + share * (vectors - base)
+
+        # Most requests have no history, and need not wait for a session's vector.
+        return tf.cond(tf.shape(history)[1] > 0, moved, lambda: base)
 
     def _indices(self, ids: tf.Tensor, user: tf.Tensor) -> tf.Tensor:
         """Item indices `[B, n]` of raw ids `[B, n]`, or of `[1, n]` that hold for every user."""
@@ -273,13 +283,9 @@ def _restricted(scores: tf.Tensor, names: tf.Tensor, columns: Callable[[tf.Tenso
 
     `columns` gives `[B, m]` of names; names of one row hold for every row.
     """
-
-    def restrict() -> tf.Tensor:
-        named = columns(names)
-        named = tf.broadcast_to(named, [tf.shape(scores)[0], tf.shape(named)[1]])
-        return tf.where(tf.reduce_any(names != PADDING, axis=1, keepdims=True), only(scores, named), scores)
-
-    return tf.cond(_name_anything(names), restrict, lambda: scores)
+    named = columns(names)
+    named = tf.broadcast_to(named, [tf.shape(scores)[0], tf.shape(named)[1]])
+    return tf.where(tf.reduce_any(names != PADDING, axis=1, keepdims=True), only(scores, named), scores)
 
 
 def _name_anything(names: tf.Tensor) -> tf.Tensor:

@@ -38,8 +38,8 @@ def top_k(
     among all scores, which would copy them, but among those of these blocks alone.
 
     Args:
-        scores: `[B, N]`, not NaN; N is a multiple of the block, see `in_columns`.
-        k: `[]` int32, at least 0; cut to N.
+        scores: `[B, N]`, not NaN; N is known when the graph is made, and a multiple of the block, see `in_columns`.
+        k: `[]` int32, from 0 to N.
         excluded: Columns `[B, E]` int32 that are left out, in any order, also repeatedly. So are column 0 and those
             from n on, which are no items.
         n: Number of vectors that the scores are of, 0 included.
@@ -48,18 +48,18 @@ def top_k(
     Returns:
         The scores `[B, k]` and their columns `[B, k]` int32; minus infinity and any column where nothing is left.
     """
-    rows, blocks = tf.shape(scores)[0], tf.shape(scores)[1] // block
-    k = tf.minimum(k, blocks * block)
+    rows, blocks = tf.shape(scores)[0], scores.shape[1] // block
     scores = tf.reshape(scores, [rows, blocks, block])
     # Column 0 lies in the first block, those from n on in the last.
     spoiled = tf.shape(excluded)[1] + 2
-    _, best = tf.math.top_k(tf.reduce_max(scores, axis=2), tf.minimum(k + spoiled, blocks))
-    best = tf.sort(best, axis=1)  # equal scores must meet in the order of their columns
+    searched = tf.minimum(k + spoiled, blocks)
+    best = tf.math.top_k(tf.reduce_max(scores, axis=2), searched).indices
+    best = -tf.math.top_k(-best, searched).values  # equal scores must meet in the order of their columns
     columns = best[:, :, None] * block + tf.range(block)
     candidates = tf.where((columns > 0) & (columns < n), tf.gather(scores, best, batch_dims=1), EXCLUDED)
-    candidates = tf.reshape(candidates, [rows, tf.shape(best)[1] * block])
+    candidates = tf.reshape(candidates, [rows, searched * block])
     # One more column takes what is excluded and lies in none of the blocks.
-    candidates = tf.concat([candidates, tf.fill([rows, 1], EXCLUDED)], axis=1)
+    candidates = tf.pad(candidates, [[0, 0], [0, 1]], constant_values=EXCLUDED)
     values, place = tf.math.top_k(without(candidates, _places(best, excluded, block)), k)
     return values, tf.gather(best, place // block, batch_dims=1) * block + place % block
 

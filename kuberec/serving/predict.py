@@ -29,7 +29,7 @@ def predict(servable: Servable, request: Any, timeout: float | None = None) -> A
     signature = servable.signatures.get(signature_name)
     if signature is None:
         raise StatusError(grpc.StatusCode.FAILED_PRECONDITION, f'Serving signature key "{signature_name}" not found.')
-    feeds = input_values(signature, request.inputs)
+    feeds = input_values(signature, request.inputs, servable.defaults[signature_name])
     outputs = output_tensors(signature, request.output_filter)
     values = servable.run(API, feeds, [info.name for info in outputs.values()], timeout)
     response = predict_pb2.PredictResponse()
@@ -41,21 +41,26 @@ def predict(servable: Servable, request: Any, timeout: float | None = None) -> A
     return response
 
 
-def input_values(signature: Any, sent: Mapping[str, Any]) -> dict[str, Array]:
+def input_values(signature: Any, sent: Mapping[str, Any], defaults: Mapping[str, Array]) -> dict[str, Array]:
     """Arrays by tensor name: what was sent, and the signature's defaults for what was not.
 
     Raises:
         StatusError: An input is missing, superfluous or cannot be parsed.
     """
-    if not signature.defaults:
+    if not defaults:
         _check_count(signature, sent)
     feeds = {}
     for alias, info in sorted(signature.inputs.items()):
-        proto = sent[alias] if alias in sent else _default(signature, alias, info, sent)
-        try:
-            feeds[info.name] = codec.decode(proto)
-        except (ValueError, TypeError, OverflowError) as error:
-            raise invalid_argument(f"tensor parsing error: {alias}") from error
+        if alias in sent:
+            feeds[info.name] = _decoded(alias, sent[alias])
+        elif alias in defaults:
+            feeds[info.name] = defaults[alias]
+        else:
+            raise invalid_argument(
+                f"Signature input alias: {alias}(feed name: {info.name}) not found in request and no default value "
+                f"provided. Inputs expected to be in the request {{{_names(sent)}}}, "
+                f"or default input alias set: {_names(defaults)}"
+            )
     used = [alias for alias in sent if alias in signature.inputs]
     if len(used) != len(sent):
         raise invalid_argument(
@@ -93,14 +98,11 @@ def _check_count(signature: Any, sent: Mapping[str, Any]) -> None:
         )
 
 
-def _default(signature: Any, alias: str, info: Any, sent: Mapping[str, Any]) -> Any:
-    if alias not in signature.defaults:
-        raise invalid_argument(
-            f"Signature input alias: {alias}(feed name: {info.name}) not found in request and no default value "
-            f"provided. Inputs expected to be in the request {{{_names(sent)}}}, "
-            f"or default input alias set: {_names(signature.defaults)}"
-        )
-    return signature.defaults[alias]
+def _decoded(alias: str, tensor: Any) -> Array:
+    try:
+        return codec.decode(tensor)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise invalid_argument(f"tensor parsing error: {alias}") from error
 
 
 def _names(names: Iterable[str]) -> str:

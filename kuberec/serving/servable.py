@@ -8,7 +8,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from tensorflow.core.protobuf import config_pb2
 from tensorflow.python.client import pywrap_tf_session
 from tensorflow.python.saved_model import loader_impl  # the public alias of it logs a deprecation at every load
 
-from kuberec.serving import status
+from kuberec.serving import codec, status
 from kuberec.serving.batching.session import Batching
 from kuberec.serving.metrics import Metrics, microseconds
 
@@ -36,6 +36,7 @@ class Servable:
         name: The model's name.
         version: Its version number.
         signatures: SignatureDef by name.
+        defaults: For each of them arrays by alias, of the inputs that need not be sent.
         metrics: What its requests are counted in.
     """
 
@@ -68,10 +69,11 @@ class Servable:
         try:
             meta_graph = loader_impl.SavedModelLoader(str(path)).load(self._session, [SERVE_TAG])
             self._batches = batching.session(path, self._run, self.metrics) if batching else None
+            self.signatures: dict[str, Any] = dict(meta_graph.signature_def)
+            self.defaults = {name: _decoded(signature.defaults) for name, signature in self.signatures.items()}
         except BaseException:
             self._session.close()
             raise
-        self.signatures: dict[str, Any] = dict(meta_graph.signature_def)
         self._callables: dict[tuple[tuple[str, ...], tuple[str, ...]], Callable[..., Sequence[Any]] | None] = {}
         self._lock = threading.Lock()
         self._users = 0
@@ -168,6 +170,10 @@ class Servable:
         with _run_options(timeout) as options:
             result: Sequence[Any] = self._session._call_tf_sessionrun(options, inputs, outputs, [], None)
         return result
+
+
+def _decoded(tensors: Mapping[str, Any]) -> dict[str, Array]:
+    return {alias: codec.decode(tensor) for alias, tensor in tensors.items()}
 
 
 @contextlib.contextmanager
