@@ -1,7 +1,7 @@
 """The flags of `tensorflow_model_server` that `kuberec serve` takes although they change nothing, or refuses."""
 
 import re
-from collections.abc import Container, Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import typer
@@ -15,21 +15,14 @@ WITHOUT_EFFECT = {
     "tensorflow_intra_op_parallelism": "TensorFlow chooses its threads",
     "tensorflow_inter_op_parallelism": "TensorFlow chooses its threads",
     "per_process_gpu_memory_fraction": "models run on the CPU",
-    "num_request_iterations_for_warmup": "each warm-up request runs once",
-    "enable_model_warmup": "warm-up requests are always run",
     "remove_unused_fields_from_bundle_metagraph": "the graph is kept as it is",
-    "enable_signature_method_name_check": "method names are not checked",
     "skip_initialize_tpu": "there is no TPU",
     "xla_cpu_compilation_enabled": "graphs are not compiled",
     "mixed_precision": "graphs keep their precision",
-    "prefer_tflite_model": "the SavedModel is served",
-    "num_tflite_pools": "the SavedModel is served",
-    "num_tflite_interpreters_per_pool": "the SavedModel is served",
-    "saved_model_tags": "the graph tagged serve is served",
+    "num_tflite_interpreters_per_pool": "a request is not split among interpreters",
     "platform_config_file": "TensorFlow's own settings hold",
     "tensorflow_session_config_file": "TensorFlow's own settings hold",
     "thread_pool_factory_config_file": "TensorFlow's own settings hold",
-    "enable_serialization_as_tensor_content": "replies come in typed fields",
     "rest_api_num_threads": "each REST connection has a thread of its own",
 }
 """Flag and what holds instead; a command line with them is taken, and the log says so."""
@@ -44,7 +37,7 @@ class ServeCommand(TyperCommand):
         """Turn the words into what the parser understands; `ctx.meta` keeps the flags without effect."""
         ctx.meta["without_effect"] = [name for name in map(_name, args) if name in WITHOUT_EFFECT]
         switches = {
-            option.removeprefix("--")
+            option.removeprefix("--"): parameter.secondary_opts
             for parameter in self.params
             for option in parameter.opts
             if getattr(parameter, "is_flag", False)
@@ -75,10 +68,12 @@ def _name(word: str) -> str:
     return word.removeprefix("--").partition("=")[0] if word.startswith("--") else ""
 
 
-def _plain_switches(words: Iterable[str], switches: Container[str]) -> Iterable[str]:
+def _plain_switches(words: Iterable[str], switches: Mapping[str, Sequence[str]]) -> Iterable[str]:
     for word in words:
         value = TRUTH.get(word.partition("=")[2].lower())
         if _name(word) not in switches or value is None:
             yield word
-        elif value:  # a switch is off unless it is named
+        elif value:
             yield f"--{_name(word)}"
+        else:  # one without a name of its own for off is off unless it is named
+            yield from switches[_name(word)]

@@ -113,6 +113,57 @@ def serve(
             rich_help_panel=FLAGS,
         ),
     ] = False,
+    prefer_tflite_model: Annotated[
+        bool,
+        typer.Option(
+            "--prefer_tflite_model",
+            help="Serve the model.tflite of a version that has one.",
+            rich_help_panel=FLAGS,
+        ),
+    ] = False,
+    num_tflite_pools: Annotated[
+        int,
+        typer.Option(
+            "--num_tflite_pools",
+            min=0,
+            help="Requests that a TensorFlow Lite model runs at a time; 0 for one for each core.",
+            rich_help_panel=FLAGS,
+        ),
+    ] = 0,
+    saved_model_tags: Annotated[
+        str,
+        typer.Option("--saved_model_tags", help="Of the graph to load: tag,tag", rich_help_panel=FLAGS),
+    ] = "serve",
+    enable_model_warmup: Annotated[
+        bool,
+        typer.Option(
+            "--enable_model_warmup/--no_enable_model_warmup",
+            help="Run a version's recorded requests before it becomes available.",
+            rich_help_panel=FLAGS,
+        ),
+    ] = True,
+    num_request_iterations_for_warmup: Annotated[
+        int,
+        typer.Option(
+            "--num_request_iterations_for_warmup", min=0, help="How often each of them runs.", rich_help_panel=FLAGS
+        ),
+    ] = 0,
+    enable_serialization_as_tensor_content: Annotated[
+        bool,
+        typer.Option(
+            "--enable_serialization_as_tensor_content",
+            help="Answer Predict over gRPC with numbers in tensor_content.",
+            rich_help_panel=FLAGS,
+        ),
+    ] = False,
+    enable_signature_method_name_check: Annotated[
+        bool,
+        typer.Option(
+            "--enable_signature_method_name_check",
+            help="A signature answers only the procedure that its method_name names.",
+            rich_help_panel=FLAGS,
+        ),
+    ] = False,
     monitoring_config_file: Annotated[
         Path | None,
         typer.Option(
@@ -157,6 +208,7 @@ def serve(
     from kuberec.serving.model import Retries
     from kuberec.serving.options import LOCAL, ServerOptions
     from kuberec.serving.server import ModelServer, stop_signals
+    from kuberec.serving.session import SessionOptions
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("kuberec").setLevel(logging.INFO)
@@ -164,6 +216,10 @@ def serve(
         logging.getLogger("kuberec").warning(notice)
     if monitoring_config_file and not rest_api_port:
         logging.getLogger("kuberec").warning("--monitoring_config_file has no effect without --rest_api_port")
+    if enable_serialization_as_tensor_content and rest_api_port:
+        logging.getLogger("kuberec").warning(
+            "REST answers as ever; TF Serving's does not with --enable_serialization_as_tensor_content"
+        )
     if model_config_file:
         models = source.config_file(model_config_file, poll_seconds=model_config_file_poll_wait_seconds)
     elif model_base_path:
@@ -192,6 +248,16 @@ def serve(
         strict=strict,
         allow_unavailable_labels=allow_version_labels_for_unavailable_models,
         retries=Retries(max_num_load_retries, load_retry_interval_micros / 1e6),
+        session=SessionOptions(
+            tags=tuple(saved_model_tags.split(",")),
+            prefer_lite=prefer_tflite_model,
+            lite_interpreters=num_tflite_pools,
+            lite_signatures=not strict,
+        ),
+        # As in TF Serving 0 is its default, once.
+        warmup_runs=max(1, num_request_iterations_for_warmup) if enable_model_warmup else 0,
+        checks_methods=enable_signature_method_name_check,
+        tensor_content=enable_serialization_as_tensor_content,
     )
     with ModelServer(models, options) as server:
         wait_for_signal = stop_signals()

@@ -6,7 +6,10 @@ versions.py     which versions of a model are wanted: its folder and its version
 model.py        one model: loads what is wanted, lets go of what is not, remembers every version's state
 repository.py   all models and their labels: polls, reloads, finds the version that answers
 loading.py      how a version comes up: loaded, batched, warmed up
-servable.py     one loaded SavedModel version: its session and signatures
+servable.py     one loaded version: its session and signatures, and who uses it
+session.py      how a version folder becomes a session
+graph.py        the session of a SavedModel
+lite.py         the session of a TensorFlow Lite model
 codec.py        TensorProto ↔ NumPy
 predict.py      what Predict does: signature, inputs, defaults, output filter
 inference.py    what Classify, Regress and MultiInference do

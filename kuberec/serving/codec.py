@@ -1,7 +1,7 @@
 """TensorProto ↔ NumPy, with the rules of TensorFlow's own parser.
 
-Replies carry their values in the typed fields (`float_val`, `string_val`, …), as TF Serving's do; requests may carry
-either those or `tensor_content`.
+Replies carry their values in the typed fields (`float_val`, `string_val`, …), as TF Serving's do, or where the server
+is told so in `tensor_content`; requests may carry either.
 """
 
 from math import prod
@@ -62,13 +62,21 @@ def decode(proto: Any) -> Array:
     return _filled(np.array(getattr(proto, field), dtype=dtype), shape, 0)
 
 
-def encode(array: Array, dtype: int) -> Any:
-    """The TensorProto of an array, values in the typed field of `dtype`."""
+def encode(array: Array, dtype: int, *, as_content: bool = False) -> Any:
+    """The TensorProto of an array, values in the typed field of `dtype`.
+
+    Args:
+        array: The values.
+        dtype: Their DataType.
+        as_content: Values in `tensor_content`; strings stay in their field, where Python's TensorFlow looks for them.
+    """
     proto = tensor_pb2.TensorProto(dtype=dtype)
     proto.tensor_shape.SetInParent()
     for size in array.shape:
         proto.tensor_shape.dim.add(size=size)
-    if key := _RAW_KEYS.get(dtype):
+    if as_content and dtype != _STRING:
+        proto.tensor_content = np.ascontiguousarray(array).tobytes()
+    elif key := _RAW_KEYS.get(dtype):
         content = np.ascontiguousarray(array).tobytes()
         if content:
             proto.MergeFromString(key + _varint(len(content)) + content)

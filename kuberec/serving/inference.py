@@ -9,8 +9,9 @@ from google.protobuf import text_format
 from tensorflow.core.framework import types_pb2
 from tensorflow_serving.apis import classification_pb2, inference_pb2, regression_pb2
 
+from kuberec.serving.codec import Array
 from kuberec.serving.predict import DEFAULT_SIGNATURE
-from kuberec.serving.servable import Array, Servable
+from kuberec.serving.servable import Servable
 from kuberec.serving.status import failed_precondition, invalid_argument, unimplemented
 
 INPUTS, OUTPUTS, CLASSES, SCORES = "inputs", "outputs", "classes", "scores"
@@ -26,6 +27,7 @@ def classify(servable: Servable, request: Any, timeout: float | None = None) -> 
         StatusError: Unknown or unfit signature, no example, or the graph refused.
     """
     signature = _named_signature(servable, request.model_spec)
+    _check_method(servable, signature, CLASSIFY)
     feed, fetches = _classification_tensors(signature)
     examples = serialized_examples(request.input)
     values = servable.run("Classify", {feed: examples}, list(fetches.values()), timeout)
@@ -43,6 +45,7 @@ def regress(servable: Servable, request: Any, timeout: float | None = None) -> A
         StatusError: Unknown or unfit signature, no example, or the graph refused.
     """
     signature = _named_signature(servable, request.model_spec)
+    _check_method(servable, signature, REGRESS)
     feed, fetches = _regression_tensors(signature)
     examples = serialized_examples(request.input)
     values = servable.run("Regress", {feed: examples}, list(fetches.values()), timeout)
@@ -99,6 +102,12 @@ def _named_signature(servable: Servable, model_spec: Any) -> Any:
     return servable.signatures[name]
 
 
+def _check_method(servable: Servable, signature: Any, method: str) -> None:
+    if servable.checks_methods and signature.method_name != method:
+        kind = "classification" if method == CLASSIFY else "regression"
+        raise invalid_argument(f"Expected {kind} signature method_name to be {method}. Was: {signature.method_name}")
+
+
 def _classification_tensors(signature: Any) -> tuple[str, dict[str, str]]:
     """The tensor to feed, and those to fetch by alias."""
     if len(signature.inputs) != 1:
@@ -147,6 +156,7 @@ def _task_tensors(servable: Servable, tasks: Sequence[Any]) -> tuple[str, list[d
             raise invalid_argument(f"Requested signature not found in model graph: {name}")
         if task.method_name not in methods:
             raise unimplemented(f"Unsupported signature method_name: {task.method_name}")
+        _check_method(servable, servable.signatures[name], task.method_name)
         task_feed, of_task = methods[task.method_name](servable.signatures[name])
         feed = feed or task_feed
         if task_feed != feed:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kuberec.serving.model import Retries
+from kuberec.serving.session import SessionOptions
 from kuberec.serving.source import POLL_SECONDS
 
 LOCAL = "127.0.0.1"
@@ -36,6 +37,10 @@ class ServerOptions:
         strict: Do as TF Serving does, its faults included.
         allow_unavailable_labels: A new label may name a version that is not loaded.
         retries: How strict mode tries again to load what failed.
+        session: How models are opened and run.
+        warmup_runs: How often each warm-up request of a version runs; 0 for no warm-up.
+        checks_methods: A signature answers only the procedure of its `method_name`.
+        tensor_content: Answer Predict over gRPC with numbers in `tensor_content`.
     """
 
     host: str = LOCAL
@@ -57,3 +62,7 @@ class ServerOptions:
     strict: bool = False
     allow_unavailable_labels: bool = False
     retries: Retries = field(default_factory=Retries)
+    session: SessionOptions = field(default_factory=SessionOptions)
+    warmup_runs: int = 1
+    checks_methods: bool = False
+    tensor_content: bool = False

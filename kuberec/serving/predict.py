@@ -7,28 +7,36 @@ import grpc
 from tensorflow_serving.apis import predict_pb2
 
 from kuberec.serving import codec
-from kuberec.serving.servable import Array, Servable
-from kuberec.serving.status import StatusError, invalid_argument
+from kuberec.serving.codec import Array
+from kuberec.serving.servable import Servable
+from kuberec.serving.status import StatusError, internal, invalid_argument
 
 DEFAULT_SIGNATURE = "serving_default"
 API = "Predict"
+METHODS = ("tensorflow/serving/predict", "tensorflow/serving/classify", "tensorflow/serving/regress")
 
 
-def predict(servable: Servable, request: Any, timeout: float | None = None) -> Any:
+def predict(servable: Servable, request: Any, timeout: float | None = None, *, as_tensor_content: bool = False) -> Any:
     """Answer a PredictRequest with a PredictResponse.
 
     Args:
         servable: The version to run.
         request: The request; its ModelSpec chooses the signature only.
         timeout: Seconds that the run may take; None for any.
+        as_tensor_content: Answer numbers in `tensor_content`.
 
     Raises:
-        StatusError: Unknown signature, wrong inputs, wrong output filter, or the graph refused.
+        StatusError: Unknown or unfit signature, wrong inputs, wrong output filter, or the graph refused.
     """
     signature_name = request.model_spec.signature_name or DEFAULT_SIGNATURE
     signature = servable.signatures.get(signature_name)
     if signature is None:
         raise StatusError(grpc.StatusCode.FAILED_PRECONDITION, f'Serving signature key "{signature_name}" not found.')
+    if servable.checks_methods and signature.method_name not in METHODS:
+        raise internal(
+            f"Expected prediction signature method_name to be one of {{{', '.join(METHODS)}}}. "
+            f"Was: {signature.method_name}"
+        )
     feeds = input_values(signature, request.inputs, servable.defaults[signature_name])
     outputs = output_tensors(signature, request.output_filter)
     values = servable.run(API, feeds, [info.name for info in outputs.values()], timeout)
@@ -37,7 +45,7 @@ def predict(servable: Servable, request: Any, timeout: float | None = None) -> A
     response.model_spec.version.value = servable.version
     response.model_spec.signature_name = signature_name
     for (alias, info), value in zip(outputs.items(), values, strict=True):
-        response.outputs[alias].CopyFrom(codec.encode(value, info.dtype))
+        response.outputs[alias].CopyFrom(codec.encode(value, info.dtype, as_content=as_tensor_content))
     return response
 
 

@@ -189,9 +189,10 @@ class ModelRepository:
 
     def _wanted(self) -> dict[str, dict[int, Path]]:
         wanted = {}
+        model_files = () if self._strict else self._loader.session.model_files
         for name, model in self._watched.items():
             try:
-                wanted[name] = wanted_versions(model, whole=not self._strict)
+                wanted[name] = wanted_versions(model, model_files)
             except OSError as error:
                 self._report(name, self._unreadable(name, error))
                 if self._strict:

@@ -62,7 +62,7 @@ class ModelServer:
             strict=options.strict,
             allow_unavailable_labels=options.allow_unavailable_labels,
             retries=options.retries,
-            loader=Loader(self.metrics, self._batching),
+            loader=Loader(self.metrics, self._batching, options.session, options.checks_methods, options.warmup_runs),
             stopping=self._stopping,
         )
         self._pollers = [
@@ -79,7 +79,9 @@ class ModelServer:
         ]
         self._server = grpc.server(ThreadPoolExecutor(options.threads, "serve"), options=arguments)
         self._health = health.HealthServicer()
-        self._services = Services(self.repository, self._source.reloadable, self.metrics)
+        self._services = Services(
+            self.repository, self._source.reloadable, self.metrics, tensor_content=options.tensor_content
+        )
         self._add_services()
         self.port = self._listen(f"{options.host}:{options.port}")
         if options.socket_path:

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import grpc
@@ -36,8 +37,19 @@ log = logging.getLogger(__name__)
 class Services:
     """PredictionService and ModelService over a model repository."""
 
-    def __init__(self, repository: ModelRepository, reloadable: bool, metrics: Metrics) -> None:
+    def __init__(
+        self, repository: ModelRepository, reloadable: bool, metrics: Metrics, *, tensor_content: bool = False
+    ) -> None:
+        """Nothing is asked yet.
+
+        Args:
+            repository: The models.
+            reloadable: Whether HandleReloadConfigRequest may replace the config.
+            metrics: Counts.
+            tensor_content: Answer Predict over gRPC with numbers in `tensor_content`.
+        """
         self.metrics = metrics
+        self._predict = partial(predict, as_tensor_content=tensor_content)
         self._repository = repository
         self._reloadable = reloadable
 
@@ -107,7 +119,7 @@ class Services:
         functions: dict[str, Callable[[Any, float | None], Any]] = {
             "Classify": lambda request, timeout: self.run(classify, _spec(request), request, timeout),
             "Regress": lambda request, timeout: self.run(regress, _spec(request), request, timeout),
-            "Predict": lambda request, timeout: self.run(predict, _spec(request), request, timeout),
+            "Predict": lambda request, timeout: self.run(self._predict, _spec(request), request, timeout),
             "MultiInference": lambda request, timeout: self.run(infer, _first_spec(request), request, timeout),
             "GetModelMetadata": lambda request, _: self.metadata(request),
             "GetModelStatus": lambda request, _: self.model_status(request),

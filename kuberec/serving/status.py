@@ -42,6 +42,11 @@ def unimplemented(message: str) -> StatusError:
     return StatusError(grpc.StatusCode.UNIMPLEMENTED, message)
 
 
+def internal(message: str) -> StatusError:
+    """The model is at fault."""
+    return StatusError(grpc.StatusCode.INTERNAL, message)
+
+
 def unknown(message: str) -> StatusError:
     """A model cannot be served."""
     return StatusError(grpc.StatusCode.UNKNOWN, message)

@@ -1,26 +1,26 @@
 """Which versions of a model are to be served: its folder on disk and its version policy."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from kuberec.serving.config import local_path
 
-GRAPH_FILES = ("saved_model.pb", "saved_model.pbtxt")
 INT64_MAX = 2**63 - 1
 
 
-def wanted_versions(model: Any, *, whole: bool = True) -> dict[int, Path]:
+def wanted_versions(model: Any, model_files: Sequence[str] = ()) -> dict[int, Path]:
     """The version folders that a ModelConfig's policy chooses: the latest one unless it says otherwise.
 
     Args:
         model: The ModelConfig.
-        whole: Leave out folders without a graph, which are half-copied; TF Serving tries and fails to load them.
+        model_files: Leave out folders with none of these, which are half-copied. Where none is named, every folder
+            counts, as in TF Serving, which tries and fails to load them.
 
     Raises:
         OSError: The base path cannot be read.
     """
-    found = find_versions(local_path(model.base_path), whole=whole)
+    found = find_versions(local_path(model.base_path), model_files)
     policy = model.model_version_policy
     match policy.WhichOneof("policy_choice"):
         case "all":
@@ -42,12 +42,12 @@ def missing_versions(model: Any, wanted: Mapping[int, Path]) -> str:
     )
 
 
-def find_versions(folder: Path, *, whole: bool = True) -> dict[int, Path]:
+def find_versions(folder: Path, model_files: Sequence[str] = ()) -> dict[int, Path]:
     """The folders of one model that are named by a number; of two with the same number the last one."""
     found = {}
     for path in sorted(folder.iterdir()):
         number = version_number(path.name)
-        if number is not None and (not whole or any((path / name).is_file() for name in GRAPH_FILES)):
+        if number is not None and (not model_files or any((path / name).is_file() for name in model_files)):
             found[number] = path
     return found
 

@@ -24,8 +24,13 @@ RUNS = {
 }
 
 
-def warm_up(servable: Servable, path: Path) -> int:
+def warm_up(servable: Servable, path: Path, runs: int = 1) -> int:
     """Run the PredictionLog records of the version folder's warm-up file; returns their number, 0 without a file.
+
+    Args:
+        servable: The version to run.
+        path: Its folder.
+        runs: How often each record runs.
 
     Raises:
         StatusError: A record fails, is no request of PredictionService, or there are more than 1000.
@@ -40,13 +45,13 @@ def warm_up(servable: Servable, path: Path) -> int:
         count += 1
         if count > MAX_RECORDS:
             raise invalid_argument(f"Number of warmup records exceeds the maximum ({MAX_RECORDS}) at {file}")
-        _run(servable, record)
+        _run(servable, record, runs)
     servable.metrics.warmup_latency.add(microseconds(time.perf_counter() - start), str(path), "OK")
     servable.metrics.warmup_records_read.add(str(path), "OK", count=count)
     return count
 
 
-def _run(servable: Servable, record: bytes) -> None:
+def _run(servable: Servable, record: bytes, runs: int) -> None:
     try:
         log = prediction_log_pb2.PredictionLog.FromString(record)
     except DecodeError as error:
@@ -54,4 +59,5 @@ def _run(servable: Servable, record: bytes) -> None:
     kind = log.WhichOneof("log_type")
     if kind not in RUNS:
         raise StatusError(grpc.StatusCode.UNIMPLEMENTED, f"Unsupported log_type for warmup: {kind}")
-    RUNS[kind](servable, getattr(log, kind).request)
+    for _ in range(runs):
+        RUNS[kind](servable, getattr(log, kind).request)

@@ -19,6 +19,7 @@ from kuberec.client import Client
 from kuberec.errors import ServingError
 from kuberec.serving.model import Retries
 from kuberec.serving.options import ServerOptions
+from kuberec.serving.session import SessionOptions
 from tests.kuberec.cli.conftest import PROGRAM, Kuberec
 from tests.kuberec.serving.saved_models import ITEMS, save_recommender
 
@@ -113,7 +114,9 @@ def test_a_command_line_of_tensorflow_model_server_is_taken_as_it_is(
         "--monitoring_config_file=/etc/monitoring.config", "--enable_profiler=true",
         "--grpc_channel_arguments=grpc.max_connection_age_ms=2000,grpc.lb_policy_name=round_robin",
         "--grpc_max_threads=4", "--enable_grpc_healthcheck_service", "--max_num_load_retries=1",
-        "--load_retry_interval_micros=500000", "--tensorflow_intra_op_parallelism=1",
+        "--load_retry_interval_micros=500000", "--prefer_tflite_model=true", "--num_tflite_pools=3",
+        "--saved_model_tags=serve,gpu", "--num_request_iterations_for_warmup=2",
+        "--enable_serialization_as_tensor_content=true", "--enable_signature_method_name_check=true",
     )  # fmt: skip
     assert run.err.endswith("Error: no server today\n")
     ((models, options),) = no_server
@@ -136,6 +139,10 @@ def test_a_command_line_of_tensorflow_model_server_is_taken_as_it_is(
         per_model_batching=True,
         monitoring_config_file=Path("/etc/monitoring.config"),
         retries=Retries(1, 0.5),
+        session=SessionOptions(tags=("serve", "gpu"), prefer_lite=True, lite_interpreters=3),
+        warmup_runs=2,
+        checks_methods=True,
+        tensor_content=True,
     )
 
 
@@ -158,11 +165,29 @@ def test_a_switch_may_be_written_with_false(
     assert no_server[0][1] == ServerOptions(port=8500, channel_arguments=[])
 
 
-def test_strict_mode_listens_everywhere(
+@pytest.mark.parametrize(
+    ("words", "runs"),
+    [
+        ([], 1),
+        (["--enable_model_warmup=false"], 0),
+        (["--enable_model_warmup=false", "--num_request_iterations_for_warmup=3"], 0),
+        (["--enable_model_warmup=true", "--num_request_iterations_for_warmup=0"], 1),
+        (["--enable_model_warmup"], 1),
+    ],
+)
+def test_warm_up_is_on_unless_it_is_turned_off(
+    kuberec: Kuberec, repository: Path, no_server: list[tuple[Any, ServerOptions]], words: list[str], runs: int
+) -> None:
+    kuberec("serve", "--repository", repository, *words)
+    assert no_server[0][1].warmup_runs == runs
+
+
+def test_strict_mode_does_as_tf_serving_does(
     kuberec: Kuberec, repository: Path, no_server: list[tuple[Any, ServerOptions]]
 ) -> None:
     kuberec("serve", "--strict", f"--model_base_path={repository / 'recommender'}")
-    assert (no_server[0][1].strict, no_server[0][1].host) == (True, "0.0.0.0")
+    options = no_server[0][1]
+    assert (options.strict, options.host, options.session.lite_signatures) == (True, "0.0.0.0", False)
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,25 @@ def save_examples(folder: Path) -> Path:
     return folder
 
 
+def save_tagged(folder: Path, tags: Sequence[str] = ("serve",)) -> Path:
+    """Write signatures that only differ in their `method_name`, over tf.Examples, as a graph with these tags."""
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        inputs = tf.compat.v1.placeholder(tf.string, [None], "examples")
+        outputs = {"outputs": tf.fill(tf.shape(inputs), 1.0)}
+        scores = {"scores": tf.fill([tf.shape(inputs)[0], 1], 1.0)}
+        signatures = {
+            "serving_default": _signature({"inputs": inputs}, outputs, "tensorflow/serving/predict"),
+            "regress": _signature({"inputs": inputs}, outputs, "tensorflow/serving/regress"),
+            "classify": _signature({"inputs": inputs}, scores, "tensorflow/serving/classify"),
+            "scores": _signature({"inputs": inputs}, scores, "tensorflow/serving/predict"),
+            "odd": _signature({"inputs": inputs}, outputs, "odd"),
+        }
+        builder = tf.compat.v1.saved_model.Builder(str(folder))
+        builder.add_meta_graph_and_variables(session, list(tags), signatures)
+        builder.save()
+    return folder
+
+
 class Echo(tf.Module):
     """Gives back what it takes."""
 
@@ -205,6 +224,42 @@ def save_table(folder: Path, parameters: str = "") -> Path:
     return folder
 
 
+def save_lite(folder: Path) -> Path:
+    """Write y = x / 2 + 2 as a version folder of a TensorFlow Lite model without signatures."""
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        x = tf.compat.v1.placeholder(tf.float32, [1], "x")
+        y = tf.add(x / 2.0, 2.0, "y")
+        content = tf.compat.v1.lite.TFLiteConverter.from_session(session, [x], [y]).convert()
+    return _write_lite(folder, content)
+
+
+class Lite(tf.Module):
+    """Signatures of a TensorFlow Lite model; `a` of `serving_default` is also an output, under another name."""
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([None, 2], tf.float32, name="a"), tf.TensorSpec([None, 2], tf.float32, name="b")]
+    )
+    def add(self, a: tf.Tensor, b: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"total": a + b, "first": a, "equal": tf.equal(a, b)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="x")])
+    def texts(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"x": tf.identity(x)}
+
+    @tf.function(input_signature=[tf.TensorSpec([], tf.string, name="x")])
+    def text(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"x": tf.identity(x)}
+
+
+def save_lite_signatures(folder: Path) -> Path:
+    """Write the TensorFlow Lite model with signatures as a version folder."""
+    module = Lite()
+    signatures = {"serving_default": module.add, "texts": module.texts, "text": module.text}
+    saved = _save(module, folder.parent / f".{uuid.uuid4().hex}", signatures)
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(saved), signature_keys=list(signatures))
+    return _write_lite(folder, converter.convert())
+
+
 def write_warmup(folder: Path, logs: Sequence[prediction_log_pb2.PredictionLog]) -> None:
     """Write warm-up requests into a version folder."""
     (folder / "assets.extra").mkdir(exist_ok=True)
@@ -217,6 +272,12 @@ def _save(module: tf.Module, folder: Path, signatures: dict[str, object]) -> Pat
     temporary = folder.parent / f".{uuid.uuid4().hex}"
     tf.saved_model.save(module, str(temporary), signatures=signatures)
     temporary.rename(folder)
+    return folder
+
+
+def _write_lite(folder: Path, content: bytes) -> Path:
+    folder.mkdir()
+    (folder / "model.tflite").write_bytes(content)
     return folder
 
 

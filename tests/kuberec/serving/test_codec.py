@@ -24,6 +24,22 @@ def test_encoded_numbers_read_back_with_tensorflow(dtype: type, shape: tuple[int
 
 
 @pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("shape", [(), (0,), (2, 3)])
+def test_numbers_encoded_as_content_read_back_with_tensorflow(dtype: type, shape: tuple[int, ...]) -> None:
+    values: Any = np.arange(int(np.prod(shape))).reshape(shape).astype(dtype)
+    proto = encode(values.T, tf.as_dtype(dtype).as_datatype_enum, as_content=True)
+    assert [field.name for field, _ in proto.ListFields() if field.name.endswith("_val")] == []
+    read = tf.make_ndarray(proto)
+    assert read.dtype == values.dtype
+    np.testing.assert_array_equal(read, values.T)
+
+
+def test_strings_stay_in_their_field() -> None:
+    proto = encode(np.array([b"a"], object), tf.string.as_datatype_enum, as_content=True)
+    assert (list(proto.string_val), proto.tensor_content) == ([b"a"], b"")
+
+
+@pytest.mark.parametrize("dtype", TYPES)
 def test_what_tensorflow_encodes_is_decoded(dtype: type) -> None:
     values: Any = np.arange(6).reshape(2, 3).astype(dtype)
     np.testing.assert_array_equal(decode(tf.make_tensor_proto(values)), values)

@@ -4,6 +4,7 @@ import pytest
 
 from kuberec.errors import ConfigError, ServingError
 from kuberec.serving.config import local_path, read_config
+from kuberec.serving.session import SAVED_MODEL_FILES
 from kuberec.serving.source import base_path, config_file, repository
 from kuberec.serving.versions import wanted_versions
 from tests.serving.conformance.models import model
@@ -82,5 +83,5 @@ def test_of_two_folders_with_one_number_the_last_counts_and_half_copied_ones_onl
     for name in ("films/007", "films/7"):
         (tmp_path / name / "saved_model.pb").touch()
     films = model(tmp_path, "films", "all")
-    assert wanted_versions(films) == {7: tmp_path / "films" / "7"}
-    assert sorted(wanted_versions(films, whole=False)) == [7, 8]
+    assert wanted_versions(films, SAVED_MODEL_FILES) == {7: tmp_path / "films" / "7"}
+    assert sorted(wanted_versions(films)) == [7, 8]
