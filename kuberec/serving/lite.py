@@ -151,6 +151,8 @@ def _runners(content: bytes, own_signatures: bool) -> Runners:
         # TensorFlow announces that this class will move to another package, and is pinned to a version that has it.
         warnings.simplefilter("ignore", UserWarning)
         interpreter = tf.lite.Interpreter(model_content=content)
+    # What it cannot run is to fail now, and not with every request.
+    interpreter.allocate_tensors()
     keys = interpreter.get_signature_list() if own_signatures else ()
     return {key: interpreter.get_signature_runner(key) for key in keys} or {WHOLE: WholeModel(interpreter)}
 

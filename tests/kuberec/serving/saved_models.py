@@ -275,6 +275,14 @@ def _save(module: tf.Module, folder: Path, signatures: dict[str, object]) -> Pat
     return folder
 
 
+def save_lite_beyond(folder: Path) -> Path:
+    """Write a TensorFlow Lite model with an operation that only TensorFlow itself has, as a version folder."""
+    to_number = tf.function(tf.strings.to_number, input_signature=[tf.TensorSpec([None], tf.string)])
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([to_number.get_concrete_function()], tf.Module())
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
+    return _write_lite(folder, converter.convert())
+
+
 def _write_lite(folder: Path, content: bytes) -> Path:
     folder.mkdir()
     (folder / "model.tflite").write_bytes(content)

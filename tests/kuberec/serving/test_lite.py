@@ -23,7 +23,7 @@ from kuberec.serving.server import ModelServer
 from kuberec.serving.session import SessionOptions
 from kuberec.serving.status import StatusError
 from tests.kuberec.serving import rpc
-from tests.kuberec.serving.saved_models import save_lite, save_lite_signatures, save_sum
+from tests.kuberec.serving.saved_models import save_lite, save_lite_beyond, save_lite_signatures, save_sum
 from tests.serving.conformance.rest.asking import post
 
 LITE = SessionOptions(prefer_lite=True, lite_interpreters=2)
@@ -192,6 +192,11 @@ def test_what_is_no_model_is_an_error_of_its_version(tmp_path: Path, content: by
     with served(tmp_path, prefer_lite=True) as server:
         ((version, state, code, _),) = rpc.model_status(server.address, "half")
         assert (version, state, code) == (1, "END", 2)
+
+
+def test_a_model_with_unknown_operations_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="Select TensorFlow op"):
+        LiteSession(save_lite_beyond(tmp_path / "1") / "model.tflite", 1)
 
 
 def test_a_version_is_let_go_with_its_last_request(folder: Path) -> None:

@@ -8,7 +8,7 @@ models, serve them, and name both:
       --model_config_file=/tmp/conformance/models.config --max_num_load_retries=0 \
       --enable_grpc_healthcheck_service=true --rest_api_enable_cors_support=true \
       --monitoring_config_file=/tmp/conformance/monitoring.config \
-      --enable_batching=true --enable_per_model_batching_parameters=true
+      --enable_batching=true --enable_per_model_batching_parameters=true --prefer_tflite_model=true
     python -m pytest tests/serving/conformance --serving-target localhost:8500 \
       --serving-rest localhost:8501 --serving-models /tmp/conformance
 

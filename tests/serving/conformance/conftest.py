@@ -6,6 +6,7 @@ import pytest
 from kuberec.serving.model import NO_RETRIES
 from kuberec.serving.options import ServerOptions
 from kuberec.serving.server import ModelServer
+from kuberec.serving.session import SessionOptions
 from kuberec.serving.source import config_file
 from kuberec.serving.testing import FAST_POLL_SECONDS
 from tests.serving.conformance.models import CONFIG_FILE, MONITORING_FILE, write_models
@@ -47,6 +48,7 @@ def addresses(mode: str, models: Path, request: pytest.FixtureRequest) -> Iterat
         batching=True,
         per_model_batching=True,
         retries=NO_RETRIES,
+        session=SessionOptions(prefer_lite=True, lite_signatures=mode == "default"),
     )
     with ModelServer(config_file(models / CONFIG_FILE), options) as server:
         yield server.address, server.rest_address

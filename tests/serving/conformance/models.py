@@ -12,6 +12,7 @@ from tensorflow_serving.config import model_server_config_pb2
 from tests.kuberec.serving.saved_models import (
     save_echo,
     save_examples,
+    save_lite,
     save_loop,
     save_recommender,
     save_sum,
@@ -44,7 +45,7 @@ BATCHED = {
 def write_models(folder: Path) -> Path:
     """Write every model and `models.config`; returns the config file."""
     shelf = folder / SHELF
-    for name in ("recommender", "sum", "examples", "loop", "echo", "broken"):
+    for name in ("recommender", "sum", "examples", "loop", "echo", "lite", "broken"):
         (folder / name).mkdir(parents=True)
     (folder / "empty").mkdir()
     shelf.mkdir()
@@ -56,6 +57,7 @@ def write_models(folder: Path) -> Path:
     save_examples(folder / "examples" / "1")
     save_echo(folder / "echo" / "1")
     save_loop(folder / "loop" / "1")
+    save_lite(folder / "lite" / "1")
     (folder / "broken" / "1").mkdir()
     (folder / "broken" / "1" / "saved_model.pb").write_bytes(b"no graph")
     for name, parameters in BATCHED.items():
@@ -68,7 +70,7 @@ def write_models(folder: Path) -> Path:
 
 def base_config(folder: Path) -> Any:
     """Two versions of `recommender`, and one each of the others that can be served."""
-    names = ("sum", "examples", "loop", "echo", *BATCHED)
+    names = ("sum", "examples", "loop", "echo", "lite", *BATCHED)
     return config_of([*(model(folder, name) for name in names), model(folder, "recommender", "all")])
 
 
