@@ -11,9 +11,6 @@ WITHOUT_EFFECT = {
     "num_load_threads": "versions are loaded one after another",
     "num_unload_threads": "a version is freed with its last request",
     "flush_filesystem_caches": "the operating system keeps its caches",
-    "tensorflow_session_parallelism": "TensorFlow chooses its threads",
-    "tensorflow_intra_op_parallelism": "TensorFlow chooses its threads",
-    "tensorflow_inter_op_parallelism": "TensorFlow chooses its threads",
     "per_process_gpu_memory_fraction": "models run on the CPU",
     "remove_unused_fields_from_bundle_metagraph": "the graph is kept as it is",
     "skip_initialize_tpu": "there is no TPU",
@@ -62,6 +59,20 @@ def channel_arguments(text: str) -> list[tuple[str, int | str]]:
         if not equals:
             raise typer.BadParameter(f"expected key=value,key=value, got {name + value!r}")
     return [(name, int(value) if re.fullmatch(r"-?\d+", value) else value) for name, _, value in parts]
+
+
+def op_threads(session: int, intra: int, inter: int) -> tuple[int, int]:
+    """TensorFlow's threads within and between operations, as TF Serving reads its three flags; 0 is its own choice.
+
+    Raises:
+        typer.BadParameter: All three are given.
+    """
+    if session and intra and inter:
+        raise typer.BadParameter(
+            "expected --tensorflow_session_parallelism, or --tensorflow_intra_op_parallelism and "
+            "--tensorflow_inter_op_parallelism, got all three"
+        )
+    return (intra, inter) if intra or inter else (session, session)
 
 
 def _name(word: str) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kuberec.cli.flags import channel_arguments, notices
+from kuberec.cli.flags import channel_arguments, notices, op_threads
 from kuberec.cli.options import MODEL_NAME, REPOSITORY, Json, ModelName, Repository
 from kuberec.cli.output import print_json, print_rows
 
@@ -134,6 +134,33 @@ def serve(
         str,
         typer.Option("--saved_model_tags", help="Of the graph to load: tag,tag", rich_help_panel=FLAGS),
     ] = "serve",
+    tensorflow_session_parallelism: Annotated[
+        int,
+        typer.Option(
+            "--tensorflow_session_parallelism",
+            min=0,
+            help="TensorFlow's threads, both kinds; 0 for one for each core.",
+            rich_help_panel=FLAGS,
+        ),
+    ] = 0,
+    tensorflow_intra_op_parallelism: Annotated[
+        int,
+        typer.Option(
+            "--tensorflow_intra_op_parallelism",
+            min=0,
+            help="Threads that run parts of an operation.",
+            rich_help_panel=FLAGS,
+        ),
+    ] = 0,
+    tensorflow_inter_op_parallelism: Annotated[
+        int,
+        typer.Option(
+            "--tensorflow_inter_op_parallelism",
+            min=0,
+            help="Threads that run the operations of requests with a deadline; others run where they came in.",
+            rich_help_panel=FLAGS,
+        ),
+    ] = 0,
     enable_model_warmup: Annotated[
         bool,
         typer.Option(
@@ -228,6 +255,9 @@ def serve(
         raise typer.BadParameter("--strict needs --model_config_file or --model_base_path, as TF Serving does")
     else:
         models = source.repository(repository, kept_versions=keep, poll_seconds=file_system_poll_wait_seconds)
+    intra_op_threads, inter_op_threads = op_threads(
+        tensorflow_session_parallelism, tensorflow_intra_op_parallelism, tensorflow_inter_op_parallelism
+    )
     options = ServerOptions(
         host=host or (EVERYWHERE if strict else LOCAL),
         port=port,
@@ -250,6 +280,8 @@ def serve(
         retries=Retries(max_num_load_retries, load_retry_interval_micros / 1e6),
         session=SessionOptions(
             tags=tuple(saved_model_tags.split(",")),
+            intra_op_threads=intra_op_threads,
+            inter_op_threads=inter_op_threads,
             prefer_lite=prefer_tflite_model,
             lite_interpreters=num_tflite_pools,
             lite_signatures=not strict,

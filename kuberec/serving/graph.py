@@ -30,17 +30,25 @@ class GraphSession:
         signatures: SignatureDef by name.
     """
 
-    def __init__(self, folder: Path, tags: Sequence[str] = (SERVE_TAG,)) -> None:
+    def __init__(
+        self, folder: Path, tags: Sequence[str] = (SERVE_TAG,), *, intra_op_threads: int = 0, inter_op_threads: int = 0
+    ) -> None:
         """Load the graph; costs its size in memory, and about 20 ms for a small one.
 
         Args:
             folder: The SavedModel.
             tags: Of the graph to load, all of them.
+            intra_op_threads: That run parts of an operation; 0 for one for each core. A process has them once: its
+                first session decides.
+            inter_op_threads: That run the operations of requests with a deadline; as above.
 
         Raises:
             tf.errors.OpError, OSError, RuntimeError, ValueError: The folder is no whole SavedModel with these tags.
         """
-        self._session = tf.compat.v1.Session(graph=tf.Graph())
+        config = config_pb2.ConfigProto(
+            intra_op_parallelism_threads=intra_op_threads, inter_op_parallelism_threads=inter_op_threads
+        )
+        self._session = tf.compat.v1.Session(graph=tf.Graph(), config=config)
         try:
             meta_graph = loader_impl.SavedModelLoader(str(folder)).load(self._session, list(tags))
         except BaseException:

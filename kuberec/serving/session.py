@@ -19,6 +19,8 @@ class SessionOptions:
 
     Attributes:
         tags: Of the graph of a SavedModel, all of them.
+        intra_op_threads: Threads that run parts of an operation; 0 for one for each core.
+        inter_op_threads: Threads that run the operations of requests with a deadline; 0 for one for each core.
         prefer_lite: Run a version's `model.tflite` where it has one.
         lite_interpreters: Requests that a TensorFlow Lite model runs at a time; 0 for one for each core.
         lite_signatures: Serve the signatures of a TensorFlow Lite model; False makes one of its tensors, as TF Serving
@@ -26,6 +28,8 @@ class SessionOptions:
     """
 
     tags: Sequence[str] = (SERVE_TAG,)
+    intra_op_threads: int = 0
+    inter_op_threads: int = 0
     prefer_lite: bool = False
     lite_interpreters: int = 0
     lite_signatures: bool = True
@@ -44,4 +48,6 @@ class SessionOptions:
         if self.prefer_lite and (folder / LITE_FILE).is_file():
             interpreters = self.lite_interpreters or os.cpu_count() or 1
             return LiteSession(folder / LITE_FILE, interpreters, own_signatures=self.lite_signatures)
-        return GraphSession(folder, self.tags)
+        return GraphSession(
+            folder, self.tags, intra_op_threads=self.intra_op_threads, inter_op_threads=self.inter_op_threads
+        )

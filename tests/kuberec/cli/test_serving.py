@@ -115,7 +115,7 @@ def test_a_command_line_of_tensorflow_model_server_is_taken_as_it_is(
         "--grpc_channel_arguments=grpc.max_connection_age_ms=2000,grpc.lb_policy_name=round_robin",
         "--grpc_max_threads=4", "--enable_grpc_healthcheck_service", "--max_num_load_retries=1",
         "--load_retry_interval_micros=500000", "--prefer_tflite_model=true", "--num_tflite_pools=3",
-        "--saved_model_tags=serve,gpu", "--num_request_iterations_for_warmup=2",
+        "--saved_model_tags=serve,gpu", "--tensorflow_session_parallelism=2", "--num_request_iterations_for_warmup=2",
         "--enable_serialization_as_tensor_content=true", "--enable_signature_method_name_check=true",
     )  # fmt: skip
     assert run.err.endswith("Error: no server today\n")
@@ -139,7 +139,9 @@ def test_a_command_line_of_tensorflow_model_server_is_taken_as_it_is(
         per_model_batching=True,
         monitoring_config_file=Path("/etc/monitoring.config"),
         retries=Retries(1, 0.5),
-        session=SessionOptions(tags=("serve", "gpu"), prefer_lite=True, lite_interpreters=3),
+        session=SessionOptions(
+            tags=("serve", "gpu"), intra_op_threads=2, inter_op_threads=2, prefer_lite=True, lite_interpreters=3
+        ),
         warmup_runs=2,
         checks_methods=True,
         tensor_content=True,
@@ -182,6 +184,27 @@ def test_warm_up_is_on_unless_it_is_turned_off(
     assert no_server[0][1].warmup_runs == runs
 
 
+@pytest.mark.parametrize(
+    ("flags", "threads"),
+    [
+        ({"session": 3}, (3, 3)),
+        ({"intra_op": 1}, (1, 0)),
+        ({"session": 3, "inter_op": 2}, (0, 2)),
+        ({"intra_op": 1, "inter_op": 2}, (1, 2)),
+    ],
+)
+def test_tensorflows_threads_are_chosen_as_tf_serving_chooses_them(
+    kuberec: Kuberec,
+    repository: Path,
+    no_server: list[tuple[Any, ServerOptions]],
+    flags: dict[str, int],
+    threads: tuple[int, int],
+) -> None:
+    kuberec("serve", "--repository", repository, *(f"--tensorflow_{name}_parallelism={n}" for name, n in flags.items()))
+    session = no_server[0][1].session
+    assert (session.intra_op_threads, session.inter_op_threads) == threads
+
+
 def test_strict_mode_does_as_tf_serving_does(
     kuberec: Kuberec, repository: Path, no_server: list[tuple[Any, ServerOptions]]
 ) -> None:
@@ -195,6 +218,7 @@ def test_strict_mode_does_as_tf_serving_does(
     [
         (["--strict"], "--strict needs --model_config_file or --model_base_path"),
         (["--grpc_channel_arguments=a"], "expected key=value,key=value, got 'a'"),
+        ([f"--tensorflow_{name}_parallelism=1" for name in ("session", "intra_op", "inter_op")], "got all three"),
         (["--use_alts_credentials"], "No such option: --use_alts_credentials"),
     ],
 )

@@ -1,5 +1,7 @@
 """What a server does otherwise when flags of tensorflow_model_server tell it to."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -102,6 +104,29 @@ def test_the_graph_with_all_the_tags_is_loaded(tmp_path: Path) -> None:
     Servable("tagged", 1, tmp_path / "1", session=SessionOptions(tags=("serve", "gpu"))).retire()
     with pytest.raises(RuntimeError, match="serve"):
         Servable("tagged", 1, tmp_path / "1")
+
+
+THREADS = """
+import os, pathlib, sys
+from kuberec.serving.session import SessionOptions
+
+intra, inter = map(int, sys.argv[2:])
+session = SessionOptions(intra_op_threads=intra, inter_op_threads=inter).open(pathlib.Path(sys.argv[1]))
+print(len(os.listdir("/proc/self/task")))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted as Linux lists them")
+def test_tensorflow_has_as_many_threads_as_it_is_told(models: Path) -> None:
+    # The process's first session decides, so that each count needs a process.
+    def count(intra: int, inter: int) -> int:
+        words = [sys.executable, "-c", THREADS, str(models / "sum" / "1"), str(intra), str(inter)]
+        return int(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
+
+    few = count(1, 1)
+    assert count(4, 1) == few + 3
+    assert count(1, 3) == few + 2
 
 
 @pytest.mark.parametrize("runs", [1, 3])
