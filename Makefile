@@ -115,7 +115,7 @@ bench-speed-ranking: setup  ## Measure full ranking, also of a million items; DA
 	$(BIN)/python benchmarks/speed/ranking.py $(if $(DATA),--data "$(DATA)")
 
 bench-loadtest: setup  ## Measure a server with the load test and with ghz at the same rate; GHZ=… names ghz
-	PYTHONPATH=. $(BIN)/python benchmarks/loadtest.py $(if $(GHZ),--ghz "$(GHZ)")
+	PYTHONPATH=. $(BIN)/python benchmarks/load_generators.py $(if $(GHZ),--ghz "$(GHZ)")
 
 clean:  ## Remove what runs left behind; .venv stays
 	rm -rf var build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -20,7 +20,7 @@ setup(
     description="Kubeflow-native ML platform for deep-learning recommenders",
     python_requires=">=3.11,<3.12",
     packages=packages(),
-    package_data={"": ["*.yaml", "*.html", "*.md", "*.css"]},
+    package_data={"": ["*.yaml", "*.html", "*.md", "*.css"], "loadtest": ["scenarios/*.yaml"]},
     install_requires=[
         "duckdb>=1.4,<1.5",
         "fsspec>=2025.5",

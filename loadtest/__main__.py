@@ -1,5 +1,6 @@
 """The command line of load tests: `python -m loadtest --help`."""
 
+import signal
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -64,6 +65,8 @@ def main(
 
 
 if __name__ == "__main__":
+    # So that the server and Locust end with this process when it is told to.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         typer.run(main)
     except KuberecError as error:

@@ -23,6 +23,6 @@ def run_locust(options: Sequence[str], output: Path, *, workers: int = 0, web: b
     command += ["--processes", str(workers)] if workers else []
     # Locust's own statistics go to a file: they know neither when requests were due nor fractions of a millisecond.
     quiet = ["--only-summary", "--loglevel", "WARNING", "--json-file", str(output / "locust")]
-    command += [] if web else ["--headless", *quiet]
+    command += ["--web-host", "localhost"] if web else ["--headless", *quiet]
     environment = os.environ | {"LOCUST_SKIP_MONKEY_PATCH": "1", "GRPC_VERBOSITY": "NONE"}
     return subprocess.run(command, env=environment).returncode

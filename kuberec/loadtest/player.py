@@ -16,6 +16,8 @@ from kuberec.loadtest.traffic import Request
 FIRST_THREADS = 8
 MOST_THREADS = 2000
 """Requests in flight at most; further ones are sent late, which the verdict tells of."""
+OVERSLEEP_SECONDS = 1e-4
+"""About how much longer than it was told a thread sleeps; one that wakes too early watches the clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +117,15 @@ class Player:
             if lonely:
                 # Now, while there is time, and not at the moment of sending.
                 self._start_thread()
-            left = self._begins + request.due - time.perf_counter()
-            if left > 0:
-                self._sleep(left)
+            self._sleep_until(self._begins + request.due)
             return None if self._stopped else request
+
+    def _sleep_until(self, due: float) -> None:
+        left = due - time.perf_counter() - OVERSLEEP_SECONDS
+        if left > 0:
+            self._sleep(left)
+        while time.perf_counter() < due:
+            pass
 
     def _send(self, request: Request) -> Outcome:
         due, sent = self._begins + request.due, time.perf_counter()

@@ -27,7 +27,7 @@ def reply(version: int = 7) -> bytes:
     return bytes(message.SerializeToString())
 
 
-class Server(grpc.GenericRpcHandler):  # type: ignore[misc]
+class Server(grpc.GenericRpcHandler):
     """Answers once it is let; counts who asks."""
 
     def __init__(self) -> None:
