@@ -115,7 +115,8 @@ class Recommender(User):
         test: LoadTest = environment.load_test
         with Connection(environment.host, test.scenario.timeout_seconds) as connection:
             player = test.player(connection)
-            test.warm_up(player)
+            # Beside the player: a server that does not answer must not keep the first requests from being sent.
+            threading.Thread(target=test.warm_up, args=[player], daemon=True).start()
             player.start()
             try:
                 while True:
