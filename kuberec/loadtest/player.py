@@ -1,7 +1,8 @@
 """Sends each request at its time, whatever became of the ones before.
 
-Threads wait in line. The first one sleeps until the next request is due, lets the next thread to the front, and sends;
-so nobody has to be woken at the moment of sending. Where all threads wait for answers, another is started.
+Every thread takes the next request that nobody has taken, sleeps until it is due, and sends it; so nobody is woken, and
+nothing is prepared, at the moment of sending. Where no thread sleeps any more, because all wait for answers, another is
+started.
 """
 
 import threading
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from kuberec.loadtest.asking import Answer, Connection, read
 from kuberec.loadtest.traffic import Request
 
-FIRST_THREADS = 8
+FIRST_THREADS = 16
 MOST_THREADS = 2000
 """Requests in flight at most; further ones are sent late, which the verdict tells of."""
 OVERSLEEP_SECONDS = 1e-4
@@ -61,9 +62,8 @@ class Player:
     ) -> None:
         self.outcomes: deque[Outcome] = deque()
         self._requests, self._connection, self._begins, self._sleep = requests, connection, begins, sleep
-        self._front = threading.Lock()
-        self._count = threading.Lock()
-        self._in_line = 0
+        self._lock = threading.Lock()
+        self._asleep = 0
         self._threads = 0
         self._stopped = False
 
@@ -94,31 +94,27 @@ class Player:
             yield self.outcomes.popleft()
 
     def _start_thread(self) -> None:
-        # Counted before it runs, so that nobody else is started for the same place.
-        with self._count:
-            self._in_line += 1
-            self._threads += 1
+        self._threads += 1
         threading.Thread(target=self._run, name="player", daemon=True).start()
 
     def _run(self) -> None:
-        while request := self._wait_for_next():
-            self.outcomes.append(self._send(request))
-            with self._count:
-                self._in_line += 1
-
-    def _wait_for_next(self) -> Request | None:
-        with self._front:
-            request = next(self._requests, None)
-            if request is None:
-                return None
-            with self._count:
-                self._in_line -= 1
-                lonely = not self._in_line and self._threads < MOST_THREADS
-            if lonely:
-                # Now, while there is time, and not at the moment of sending.
-                self._start_thread()
+        while request := self._take_next():
             self._sleep_until(self._begins + request.due)
-            return None if self._stopped else request
+            self._leave_the_sleepers()
+            if self._stopped:
+                return
+            self.outcomes.append(self._send(request))
+
+    def _take_next(self) -> Request | None:
+        with self._lock:
+            self._asleep += 1
+            return next(self._requests, None)
+
+    def _leave_the_sleepers(self) -> None:
+        with self._lock:
+            self._asleep -= 1
+            if not self._asleep and self._threads < MOST_THREADS:
+                self._start_thread()
 
     def _sleep_until(self, due: float) -> None:
         left = due - time.perf_counter() - OVERSLEEP_SECONDS
