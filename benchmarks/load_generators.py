@@ -125,7 +125,7 @@ def measure_ours(work: Path, target: str, model: str, user: str, rate: int, seco
 def measure_ghz(work: Path, target: str, model: str, user: str, arguments: argparse.Namespace) -> Measured:
     """Send the same bytes with ghz."""
     message, services, output = work / "request.bin", work / "services.protoset", work / "ghz.json"
-    message.write_bytes(questions.recommend(model, [user], K, [()], [()], None).request)
+    message.write_bytes(questions.recommend(model, [user], K, None).request)
     services.write_bytes(describe_services())
     count = arguments.rate * arguments.seconds + WARM_UP_REQUESTS
     command = [arguments.ghz, "--insecure", "--protoset", str(services), "--binary-file", str(message)]

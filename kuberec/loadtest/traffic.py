@@ -102,7 +102,7 @@ class Traffic:
                 return questions.predict(self._model, inputs, SIMILAR_ITEMS, (), None).request
             case _:
                 history = self._history(n) if scenario.history else []
-                return questions.recommend(self._model, [self.user(n)], scenario.k, [()], [history], None).request
+                return questions.recommend(self._model, [self.user(n)], scenario.k, None, history=[history]).request
 
     def _history(self, n: int) -> list[str]:
         """What the user has taken so far: an item for each earlier request of the session."""
