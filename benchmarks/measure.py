@@ -1,9 +1,11 @@
 """Runs a command and watches the memory of its process tree."""
 
 import subprocess
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import IO
 
 import psutil
 
@@ -35,16 +37,23 @@ def measure(command: Sequence[str]) -> Measured:
     """
     start = time.perf_counter()
     peak, cpu = 0, 0.0
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    # Files and no pipes: nobody empties a pipe while memory is watched, and a full one stops the command for ever.
+    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen(command, stdout=output, stderr=errors)
         watched = psutil.Process(process.pid)
         while process.poll() is None:
             peak = max(peak, _resident(watched))
             cpu = max(cpu, _processor_seconds(watched))
             time.sleep(POLL_SECONDS)
-        output, errors = process.communicate()
-    if process.returncode:
-        raise RuntimeError(f"{command} ended with {process.returncode}: {errors}")
-    return Measured(time.perf_counter() - start, cpu, peak / 2**30, output)
+        seconds = time.perf_counter() - start
+        if process.returncode:
+            raise RuntimeError(f"{command} ended with {process.returncode}: {_text(errors)}")
+        return Measured(seconds, cpu, peak / 2**30, _text(output))
+
+
+def _text(file: IO[str]) -> str:
+    file.seek(0)
+    return file.read()
 
 
 def _resident(process: psutil.Process) -> int:

@@ -105,6 +105,7 @@ def dssm_curve(positives: Positives, threads: int) -> Curve:
     """RecTools' DSSM, which needs features: here the ids; train and judge every few passes."""
     import torch  # type: ignore[import-not-found]
     from pytorch_lightning import Callback, seed_everything  # type: ignore[import-not-found]
+    from pytorch_lightning.callbacks import TQDMProgressBar  # type: ignore[import-not-found]
     from rectools.models.nn.dssm import DSSMModel
 
     torch.set_num_threads(threads)
@@ -133,7 +134,8 @@ def dssm_curve(positives: Positives, threads: int) -> Curve:
                 curve.add(passes, lists)
                 pl_module.train()
 
-    model = DSSMModel(callbacks=[Judge()], loggers=False, trainer_accelerator="cpu", **DSSM)
+    silent = TQDMProgressBar(refresh_rate=0)
+    model = DSSMModel(callbacks=[Judge(), silent], loggers=False, trainer_accelerator="cpu", **DSSM)
     curve.since = time.perf_counter()
     model.fit(dataset)
     return curve
