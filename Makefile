@@ -14,7 +14,7 @@ PEERS_STAMP := $(PEERS)/.setup-$(shell cksum < $(PEERS_LOCK) | cut -d ' ' -f 1)
 COMPILED := pipelines/compiled/training.yaml
 COMPILE := PYTHONPATH=. $(BIN)/kfp dsl compile --py pipelines/training.py --output
 
-.PHONY: help setup demo test test-fast fuzz lint format strip compile golden lock image bench-ingest bench-dirt bench-kill bench-retrieval bench-serving bench-quality-ncf bench-quality-ratio bench-quality-table bench-quality-cold bench-setup bench-lock bench-speed-training bench-speed-quality bench-speed-catalogue bench-speed-ranking clean
+.PHONY: help setup demo loadtest test test-fast fuzz lint format strip compile golden lock image bench-ingest bench-dirt bench-kill bench-retrieval bench-serving bench-loadtest bench-quality-ncf bench-quality-ratio bench-quality-table bench-quality-cold bench-setup bench-lock bench-speed-training bench-speed-quality bench-speed-catalogue bench-speed-ranking clean
 
 help:  ## Show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-22s %s\n", $$1, $$2}'
@@ -35,6 +35,9 @@ $(STAMP):
 demo: setup  ## From raw ratings to a live recommender, with a report (under five minutes on two cores)
 	@$(BIN)/kuberec demo
 
+loadtest: setup  ## Play a scenario against a server started here: pass or fail, with a report; SCENARIO=…, ARGS=…
+	@PYTHONPATH=. $(BIN)/python -m loadtest $(SCENARIO) $(ARGS)
+
 test: lint golden  ## Everything that CI runs
 	$(BIN)/python -m pytest
 
@@ -47,7 +50,7 @@ fuzz: setup  ## Send 20,000 malformed requests to a model server
 lint: setup  ## Format, style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy kuberec models components pipelines tests benchmarks
+	$(BIN)/mypy kuberec models components pipelines loadtest tests benchmarks
 
 format: setup  ## Bring the code into form
 	$(BIN)/ruff format .
@@ -119,6 +122,9 @@ bench-speed-catalogue: setup  ## Measure a step with 100 thousand and 10 million
 
 bench-speed-ranking: setup  ## Measure full ranking, also of a million items; DATA=… holds ml-1m/, else synthetic
 	$(BIN)/python benchmarks/speed/ranking.py $(if $(DATA),--data "$(DATA)")
+
+bench-loadtest: setup  ## Measure a server with the load test and with ghz at the same rate; GHZ=… names ghz
+	PYTHONPATH=. $(BIN)/python benchmarks/load_generators.py $(if $(GHZ),--ghz "$(GHZ)")
 
 clean:  ## Remove what runs left behind; .venv stays
 	rm -rf var build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,4 +1,4 @@
-"""The distribution of Kuberec: the library, the model families, the components and the pipelines.
+"""The distribution of Kuberec: the library, the model families, the components, the pipelines and the load test.
 
 The client alone is a distribution too: `client/setup.py`.
 """
@@ -10,7 +10,7 @@ from setuptools import setup
 
 def packages() -> list[str]:
     """Every folder with an `__init__.py` below the packages that the distribution holds."""
-    roots = ("kuberec", "models", "components", "pipelines")
+    roots = ("kuberec", "models", "components", "pipelines", "loadtest")
     return sorted(str(init.parent).replace("/", ".") for root in roots for init in Path(root).rglob("__init__.py"))
 
 
@@ -20,7 +20,7 @@ setup(
     description="Kubeflow-native ML platform for deep-learning recommenders",
     python_requires=">=3.11,<3.12",
     packages=packages(),
-    package_data={"": ["*.yaml", "*.html", "*.md", "*.css"]},
+    package_data={"": ["*.yaml", "*.html", "*.md", "*.css"], "loadtest": ["scenarios/*.yaml"]},
     install_requires=[
         "duckdb>=1.4,<1.5",
         "fsspec>=2025.5",
@@ -47,15 +47,18 @@ setup(
     ],
     extras_require={
         "pipelines": ["kfp==2.17.0", "kfp-kubernetes==2.17.0"],
+        "loadtest": ["hdrhistogram>=0.10", "locust>=2.42"],
         "notebook": ["ipykernel>=7", "ipywidgets>=8", "jupyterlab>=4"],
         "dev": [
             "kfp==2.17.0",
             "kfp-kubernetes==2.17.0",
             "cryptography",
+            "hdrhistogram>=0.10",
             "hypothesis",
             "ipykernel>=7",
             "ipywidgets>=8",
             "jax",
+            "locust>=2.42",
             "mypy",
             "nbclient",
             "nbstripout",

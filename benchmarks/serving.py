@@ -204,6 +204,7 @@ def _ask(target: str, request: bytes) -> bytes:
 def _kuberec(repository: Path) -> Any:
     port = _free_port()
     command = [str(Path(sys.executable).with_name("kuberec")), "serve", "--repository", str(repository)]
+    command += ["--enable_batching", "--grpc_max_threads=64"]
     return _running([*command, "--port", str(port)], port)
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-LAYERS = ("kuberec", "models", "components", "pipelines")
-ORCHESTRATORS = {"kfp", "kubernetes", "kubeflow"}
+LAYERS = ("kuberec", "models", "components", "pipelines", "loadtest")
+ORCHESTRATORS = {"kfp", "kubernetes", "kubeflow", "locust", "gevent"}
 TOOLS = {"tests", "benchmarks"}
 
 
@@ -57,6 +57,11 @@ def test_a_component_needs_nothing_of_the_library_before_its_body_runs() -> None
             for module in ([node.module] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names])
         }
         assert at_module_level <= {"kfp", "components", "typing"}, path
+
+
+def test_the_load_test_needs_the_library_only() -> None:
+    for path in sources("loadtest"):
+        assert not top_level(path) & {"models", "components", "pipelines"}, path
 
 
 def test_families_do_not_import_each_other() -> None:

@@ -20,15 +20,15 @@ def figures(task: Task, results: Sequence[Sequence[Result]], seeds: int) -> dict
     """What a benchmark prints.
 
     Args:
-        task: The task.
+        task: The task, or the first of those that the seeds draw.
         results: For each entry its results, one a seed.
         seeds: The number of seeds that were asked for.
 
     Returns:
         JSON: the task's facts and for each entry hyperparameters, seconds, epochs, and by view the metrics: `mean` over
         users and seeds, `deviation` of the seeds' means (absent for one seed), `low` and `high` of the bootstrap
-        over users, each user's values averaged over seeds; and the paired `leads` over each of `REFERENCES` that took
-        part.
+        over users, each user's values averaged over the seeds of a task; and the paired `leads` over each of
+        `REFERENCES` that took part.
     """
     references = {runs[0].entry.name: runs for runs in results if runs[0].entry.name in REFERENCES}
     return {
@@ -67,7 +67,7 @@ def _entry(runs: Sequence[Result], references: Mapping[str, Sequence[Result]]) -
 
 def _metrics(runs: Sequence[Result], view: str) -> dict[str, dict[str, float]]:
     by_seed = np.stack([run.values[view].mean(axis=0) for run in runs])
-    found = _intervals(_over_seeds(runs, view))
+    found = _intervals(_by_user(runs, view))
     if len(runs) > 1:
         for metric, deviation in zip(METRICS, by_seed.std(axis=0, ddof=1), strict=True):
             found[metric]["deviation"] = round(float(deviation), DIGITS)
@@ -75,11 +75,14 @@ def _metrics(runs: Sequence[Result], view: str) -> dict[str, dict[str, float]]:
 
 
 def _lead(runs: Sequence[Result], reference: Sequence[Result], view: str) -> dict[str, dict[str, float]]:
-    return _intervals(_over_seeds(runs, view) - _over_seeds(reference, view))
+    return _intervals(_by_user(runs, view) - _by_user(reference, view))
 
 
-def _over_seeds(runs: Sequence[Result], view: str) -> Floats:
-    return np.asarray(np.mean([run.values[view] for run in runs], axis=0))
+def _by_user(runs: Sequence[Result], view: str) -> Floats:
+    """`[users, metrics]`, means over the seeds of each task; the users of one task after those of another."""
+    tasks = dict.fromkeys(run.task for run in runs)
+    means = [np.mean([run.values[view] for run in runs if run.task == task], axis=0) for task in tasks]
+    return np.concatenate(means)
 
 
 def _intervals(values: Floats) -> dict[str, dict[str, float]]:

@@ -38,6 +38,7 @@ class Part:
         references: Baselines that take part.
         published: Figures of others.
         comparison: How far the published figures can be compared, and what else a reader must know.
+        redrawn: Whether each seed parts the data anew; else all train on the same split.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Part:
     references: Sequence[str]
     published: Sequence[Published] = ()
     comparison: str = ""
+    redrawn: bool = False
 
 
 def main(command: str, description: str, parts: Sequence[Part]) -> None:
@@ -68,9 +70,10 @@ def main(command: str, description: str, parts: Sequence[Part]) -> None:
         families = [name for name in arguments.families.split(",") if name] or family_names()
         measured = []
         for part in (part for part in parts if part.name in (arguments.only or names)):
-            task = prepare(arguments.data / part.folder, part.protocol, work=arguments.work)
-            results, refused = compete(store, task, part, families, settings.get(part.name) or {}, arguments.seeds)
-            found = {"part": part.name, **figures(task, results, arguments.seeds), "refused": refused}
+            data, draws = arguments.data / part.folder, arguments.seeds if part.redrawn else 1
+            tasks = [prepare(data, part.protocol, seed=draw, work=arguments.work) for draw in range(draws)]
+            results, refused = compete(store, tasks, part, families, settings.get(part.name) or {}, arguments.seeds)
+            found = {"part": part.name, **figures(tasks[0], results, arguments.seeds), "refused": refused}
             text = section(part.title, found, part.columns, part.published, part.comparison, f"{command} DATA=…")
             write_section(arguments.page, part.name, text)
             measured.append(found)
@@ -79,21 +82,29 @@ def main(command: str, description: str, parts: Sequence[Part]) -> None:
 
 def compete(
     store: Store,
-    task: Task,
+    tasks: Sequence[Task],
     part: Part,
     families: Sequence[str],
     settings: Mapping[str, Mapping[str, Any]],
     seeds: int,
 ) -> tuple[list[list[Result]], dict[str, str]]:
-    """The results of every entry, and why a family cannot take part, by its name."""
+    """The results of every entry, and why a family cannot take part, by its name.
+
+    Args:
+        tasks: One for all seeds, or one for each.
+    """
+
+    def runs(entry: Entry) -> list[Result]:
+        trained = entry.seeds(seeds) if len(tasks) == 1 else range(seeds)
+        return [store.get(tasks[seed % len(tasks)], entry, seed) for seed in trained]
+
     results, refused = [], {}
     for entry in [Entry.family(name, settings.get(name)) for name in families]:
         try:
-            results.append([store.get(task, entry, seed) for seed in entry.seeds(seeds)])
+            results.append(runs(entry))
         except KuberecError as error:
             refused[entry.name] = str(error)
-    results += store.results(task, [Entry.reference(name) for name in part.references], seeds)
-    return results, refused
+    return results + [runs(Entry.reference(name)) for name in part.references], refused
 
 
 def read_settings(path: Path) -> dict[str, Any]:

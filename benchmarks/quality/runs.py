@@ -86,6 +86,7 @@ class Result:
 
     Attributes:
         entry: Who.
+        task: Key of the task.
         seed: Seed of the training.
         hyperparameters: All of them, as they were used.
         epochs: Passes that the validation part chose; None for references.
@@ -97,6 +98,7 @@ class Result:
     """
 
     entry: Entry
+    task: str
     seed: int
     hyperparameters: Mapping[str, Any]
     epochs: int | None
@@ -124,7 +126,7 @@ class Store:
         if not self._holds(folder, entry):
             print(f"{task.dataset} {task.protocol}: {entry.name}, seed {seed}", file=sys.stderr, flush=True)
             self._write(folder, task, run(task, entry, seed))
-        return self._read(folder, entry, seed)
+        return self._read(folder, task, entry, seed)
 
     def results(self, task: Task, entries: Sequence[Entry], seeds: int) -> Iterator[list[Result]]:
         """The results of each entry, one a seed."""
@@ -136,11 +138,11 @@ class Store:
             return False
         return self.keep_older or _read_json(folder / RESULT_FILE)["code"] == entry.code()
 
-    def _read(self, folder: Path, entry: Entry, seed: int) -> Result:
+    def _read(self, folder: Path, task: Task, entry: Entry, seed: int) -> Result:
         kept = _read_json(folder / RESULT_FILE)
         with np.load(folder / VALUES_FILE) as arrays:
             values = {name: arrays[name] for name in arrays.files}
-        return Result(entry=entry, seed=seed, values=values, **{name: kept[name] for name in KEPT})
+        return Result(entry=entry, task=task.key, seed=seed, values=values, **{name: kept[name] for name in KEPT})
 
     def _write(self, folder: Path, task: Task, result: Result) -> None:
         kept = {
@@ -167,7 +169,9 @@ def run(task: Task, entry: Entry, seed: int) -> Result:
     measured = {view.name: view.measure(recommender, task.features, K) for view in task.views}
     values = {name: each.values for name, each in measured.items()}
     lists = {name: each.lists for name, each in measured.items()}
-    return Result(entry, seed, hyperparameters, epochs, validation, round(seconds, 2), values, lists, machine())
+    return Result(
+        entry, task.key, seed, hyperparameters, epochs, validation, round(seconds, 2), values, lists, machine()
+    )
 
 
 def _fit(task: Task, entry: Entry, seed: int) -> tuple[Recommender, Mapping[str, Any], int | None, Mapping[str, float]]:

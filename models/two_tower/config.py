@@ -8,8 +8,6 @@ from kuberec.training.config import GradientConfig
 class TwoTowerConfig(GradientConfig):
     """Two towers over ids and features: what all trained families share, with defaults of its own."""
 
-    learning_rate: float = Field(0.001, gt=0, le=10)
-    """Step size of Adam."""
     regularization: float = Field(0.01, ge=0)
     """Weight of the squared length of the step's user and item vectors."""
     hidden_sizes: tuple[int, ...] = Field((128,), min_length=1)

@@ -16,8 +16,8 @@ def task(tmp_path: Path) -> Task:
     return prepare(write_contract(tmp_path / "shop", histories()), "ratio", work=tmp_path)
 
 
-def result(name: str, seed: int, values: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> Result:
-    return Result(Entry.reference(name), seed, {"a": 1}, None, {}, 1.5, {"full": values}, {}, "a machine")
+def result(name: str, seed: int, values: np.ndarray[tuple[int, int], np.dtype[np.float64]], task: str = "") -> Result:
+    return Result(Entry.reference(name), task, seed, {"a": 1}, None, {}, 1.5, {"full": values}, {}, "a machine")
 
 
 def test_means_spread_and_leads_are_those_of_the_values(task: Task) -> None:
@@ -46,3 +46,16 @@ def test_a_constant_lead_is_certain(task: Task) -> None:
     lead = figures(task, results, 1)["entries"][0]["leads"]["popularity"]["full"]["ndcg@10"]
     assert lead["low"] == pytest.approx(0.25)
     assert lead["high"] == pytest.approx(0.25)
+
+
+def test_seeds_that_draw_their_own_users_are_judged_by_all_of_them(task: Task) -> None:
+    rng = np.random.default_rng(0)
+    own = [rng.random((users, len(METRICS))) for users in (30, 20)]
+    other = [values - 0.25 for values in own]
+    results = [
+        [result(name, seed, values[seed], task=f"draw {seed}") for seed in range(2)]
+        for name, values in (("als", own), ("popularity", other))
+    ]
+    first = figures(task, results, 2)["entries"][0]
+    assert first["views"]["full"]["ndcg@10"]["mean"] == pytest.approx(np.concatenate(own)[:, NDCG].mean(), abs=1e-6)
+    assert first["leads"]["popularity"]["full"]["ndcg@10"]["low"] == pytest.approx(0.25)

@@ -22,7 +22,8 @@ def best(scores: Array, k: int, excluded: Array, n: int) -> tuple[tf.Tensor, tf.
     lists = tf.TensorSpec([None, None], tf.int32)
     asked = [tf.TensorSpec([None, width]), tf.TensorSpec([], tf.int32), lists]
     graph = tf.function(partial(top_k, n=n, block=BLOCK), input_signature=asked)
-    return graph(tf.constant(scores), tf.constant(min(k, width)), tf.constant(excluded))
+    values, columns = graph(tf.constant(scores), tf.constant(min(k, width)), tf.constant(excluded))
+    return values, columns
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Wires `kuberec.loadtest` to Locust: `python -m loadtest --help`."""
