@@ -68,8 +68,15 @@ class GraphSession:
         Raises:
             StatusError: TensorFlow refused, in its own words.
         """
+        # TensorFlow prepares a graph anew for every order, which takes a large one seconds.
+        feeds = dict(sorted(feeds.items()))
+        wanted = tuple(sorted(set(fetches)))
+        found = dict(zip(wanted, self._run_in_order(feeds, wanted, timeout), strict=True))
+        return [found[name] for name in fetches]
+
+    def _run_in_order(self, feeds: dict[str, Array], fetches: tuple[str, ...], timeout: float | None) -> Sequence[Any]:
         try:
-            function = self._callable(tuple(feeds), tuple(fetches)) if timeout is None else None
+            function = self._callable(tuple(feeds), fetches) if timeout is None else None
             if function is not None:
                 with contextlib.suppress(tf.errors.InvalidArgumentError):
                     return function(*feeds.values())

@@ -16,6 +16,9 @@ from kuberec.serving.status import StatusError, invalid_argument
 
 WARMUP_FILE = Path("assets.extra") / "tf_serving_warmup_requests"
 MAX_RECORDS = 1000
+TIMEOUTS = (None, 600.0)
+"""Seconds that a record may run. With a limit and without, TensorFlow runs a graph that it prepares separately, and
+clients set one."""
 RUNS = {
     "predict_log": predict,
     "classify_log": classify,
@@ -30,7 +33,7 @@ def warm_up(servable: Servable, path: Path, runs: int = 1) -> int:
     Args:
         servable: The version to run.
         path: Its folder.
-        runs: How often each record runs.
+        runs: How often each record runs, with a deadline and without one.
 
     Raises:
         StatusError: A record fails, is no request of PredictionService, or there are more than 1000.
@@ -60,4 +63,5 @@ def _run(servable: Servable, record: bytes, runs: int) -> None:
     if kind not in RUNS:
         raise StatusError(grpc.StatusCode.UNIMPLEMENTED, f"Unsupported log_type for warmup: {kind}")
     for _ in range(runs):
-        RUNS[kind](servable, getattr(log, kind).request)
+        for timeout in TIMEOUTS:
+            RUNS[kind](servable, getattr(log, kind).request, timeout)
