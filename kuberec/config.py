@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from kuberec.errors import ConfigError, SourceError
+from kuberec.errors import ConfigError
 from kuberec.seeds import LIMIT
+from kuberec.yaml_file import read_yaml
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 NONE_WORDS = ("null", "none", "~")
@@ -109,14 +110,7 @@ def dump_config(config: RunConfig) -> str:
 
 
 def _read_mapping(path: Path) -> dict[str, Any]:
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SourceError(f"{path} does not exist. Name a YAML file with settings, or leave --config out.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"{path} cannot be read: {error}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is no valid YAML: {error}") from error
+    values = read_yaml(path)
     if values is None:
         return {}
     if not isinstance(values, dict):

@@ -1,30 +1,20 @@
 """The data report: a validated dataset's statistics as one self-contained HTML page with plots."""
 
-import base64
-import io
 from collections.abc import Callable, Mapping
 from importlib.resources import files
 from typing import Any, Literal
 
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
-from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
 
+from kuberec.plots import inline_svg
 from kuberec.schema import ITEMS, USERS, FeatureType
 
 TEMPLATE = "data_report.html"
 COLOUR = "#3b8ea5"
-STYLE = {
-    "svg.hashsalt": "kuberec",
-    "font.family": "sans-serif",
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-}
 MOST_LABELS = 6
 DEGREES = ("min", "p25", "median", "p75", "p90", "p99", "max", "mean")
 
@@ -100,15 +90,7 @@ def _plots(statistics: Statistics) -> dict[str, Markup]:
 
 
 def _plot(draw: Callable[[Figure, Statistics], None], statistics: Statistics) -> Markup:
-    """A drawing as an inline image; without dates, so that it comes out the same each time."""
-    with rc_context(STYLE):
-        figure = Figure(layout="constrained", figsize=(7.2, 2.6))
-        FigureCanvasSVG(figure)
-        draw(figure, statistics)
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    data = base64.b64encode(buffer.getvalue()).decode()
-    return Markup(f'<img alt="" src="data:image/svg+xml;base64,{data}">')
+    return inline_svg(lambda figure: draw(figure, statistics), (7.2, 2.6))
 
 
 def _draw_timeline(figure: Figure, statistics: Statistics) -> None:

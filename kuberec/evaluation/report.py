@@ -1,32 +1,22 @@
 """An evaluation for people: a self-contained HTML page with plots, and a Markdown table."""
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
-from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from kuberec.evaluation.metrics import RANKING_METRICS
 from kuberec.evaluation.slices import ALL
+from kuberec.plots import inline_svg
 
 TEMPLATE = "report.html"
 WIDTH = 9.5
 """Of every plot, in inches."""
 COLOURS = {"candidate": "#d1495b", "model": "#edae49", "baseline": "#5c7a99", "champion": "#3b8ea5"}
-STYLE = {
-    "svg.hashsalt": "kuberec",
-    "font.family": "sans-serif",
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-}
 
 Metrics = Mapping[str, Any]
 
@@ -134,15 +124,8 @@ def _interval_text(value: Mapping[str, float]) -> str:
 
 
 def _plot(draw: Any, metrics: Metrics, main: str) -> Markup:
-    """A drawing as an inline image; without dates, so that it comes out the same each time."""
-    with rc_context(STYLE):
-        figure = Figure(layout="constrained")
-        FigureCanvasSVG(figure)
-        draw(figure, metrics, main)
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    data = base64.b64encode(buffer.getvalue()).decode()
-    return Markup(f'<img alt="" src="data:image/svg+xml;base64,{data}">')
+    # Each drawing sets a height by how many there are to compare.
+    return inline_svg(lambda figure: draw(figure, metrics, main), (WIDTH, WIDTH))
 
 
 def _draw_quality(figure: Figure, metrics: Metrics, main: str) -> None:

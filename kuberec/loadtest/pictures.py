@@ -1,28 +1,22 @@
 """The pictures of a load test's page: inline images on no ground of their own, readable on white and on black."""
 
-import base64
-import io
 from collections.abc import Callable, Mapping
 from itertools import cycle
 from typing import Any
 
-from markupsafe import Markup, escape
-from matplotlib import rc_context
+from markupsafe import Markup
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter, StrMethodFormatter
+
+from kuberec import plots
 
 # Each at least 4.5 to 1 against white and 4 to 1 against the dark ground; lines differ in their dashes too.
 INK = "#757575"
 LINES = {"p50": ("#2f86a3", "-"), "p95": ("#a8761a", "--"), "p99": ("#d14a5c", ":")}
 INTENDED, ANSWERED, FAILED = (INK, "--"), ("#2f86a3", "-"), ("#d14a5c", ":")
 STYLE = {
-    "svg.hashsalt": "kuberec",
-    "font.family": "sans-serif",
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
+    **plots.STYLE,
     **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK),
     "grid.color": INK,
     "grid.alpha": 0.25,
@@ -49,18 +43,15 @@ def pictures(report: Report) -> dict[str, Markup]:
 
 
 def _picture(draw: Callable[[Axes, Report], None], report: Report, told: str) -> Markup:
-    """A drawing as an inline image, told in words for those who do not see it; without dates."""
-    with rc_context(STYLE):
-        figure = Figure(layout="constrained", figsize=(WIDTH, HEIGHT))
-        FigureCanvasSVG(figure)
+    """A drawing as an inline image, told in words for those who do not see it."""
+
+    def drawn(figure: Figure) -> None:
         axes = figure.subplots()
         draw(axes, report)
         axes.grid(axis="y")
         axes.set_axisbelow(True)
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    data = base64.b64encode(buffer.getvalue()).decode()
-    return Markup(f'<img alt="{escape(told)}" src="data:image/svg+xml;base64,{data}">')
+
+    return plots.inline_svg(drawn, (WIDTH, HEIGHT), style=STYLE, told=told, transparent=True)
 
 
 def _draw_latency(axes: Axes, report: Report) -> None:

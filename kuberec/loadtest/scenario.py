@@ -5,14 +5,15 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from kuberec.loadtest.reading import Settings, read_settings
+from kuberec.dataset import Strict
+from kuberec.loadtest.reading import read_settings
 
 Signature = Literal["recommend", "score", "similar_items"]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class Phase(Settings):
+class Phase(Strict):
     """A stretch of time with one rate."""
 
     seconds: Positive
@@ -21,7 +22,7 @@ class Phase(Settings):
     """Requests a second, on average."""
 
 
-class Sessions(Settings):
+class Sessions(Strict):
     """A user who has come asks several times: requests arrive in bursts."""
 
     requests: Annotated[float, Field(ge=1)]
@@ -30,7 +31,7 @@ class Sessions(Settings):
     """Time between two requests of a session, on average; exponentially distributed."""
 
 
-class Users(Settings):
+class Users(Strict):
     """Who asks."""
 
     zipf: Annotated[float, Field(ge=0)]
@@ -39,7 +40,7 @@ class Users(Settings):
     """Share of the sessions whose user no model knows."""
 
 
-class Scenario(Settings):
+class Scenario(Strict):
     """What a load test sends; each request is drawn before the first is sent."""
 
     description: str

@@ -8,12 +8,13 @@ from typing import Literal
 
 from pydantic import Field
 
+from kuberec.dataset import Strict
 from kuberec.loadtest.figures import Figures
-from kuberec.loadtest.reading import Settings, read_settings
+from kuberec.loadtest.reading import read_settings
 from kuberec.loadtest.scenario import Positive, Scenario, Share
 
 
-class Limits(Settings):
+class Limits(Strict):
     """What a scenario must keep to."""
 
     latency_ms: dict[Literal["p50", "p90", "p95", "p99", "p99.9"], Positive]
@@ -24,7 +25,7 @@ class Limits(Settings):
     """Least right answers a second, as a share of the requests that were due a second."""
 
 
-class Slo(Settings):
+class Slo(Strict):
     """Limits by scenario."""
 
     lateness_p99_ms: Positive

@@ -29,10 +29,8 @@ def classify(servable: Servable, request: Any, timeout: float | None = None) -> 
     signature = _named_signature(servable, request.model_spec)
     _check_method(servable, signature, CLASSIFY)
     feed, fetches = _classification_tensors(signature)
-    examples = serialized_examples(request.input)
-    values = servable.run("Classify", {feed: examples}, list(fetches.values()), timeout)
-    servable.metrics.record_examples(servable.name, len(examples))
-    result = _classifications(len(examples), dict(zip(fetches, values, strict=True)))
+    count, by_name = _run_examples(servable, "Classify", request.input, feed, list(fetches.values()), timeout)
+    result = _classifications(count, {alias: by_name[name] for alias, name in fetches.items()})
     response = classification_pb2.ClassificationResponse(result=result)
     _fill_spec(response.model_spec, servable, request.model_spec)
     return response
@@ -47,10 +45,8 @@ def regress(servable: Servable, request: Any, timeout: float | None = None) -> A
     signature = _named_signature(servable, request.model_spec)
     _check_method(servable, signature, REGRESS)
     feed, fetches = _regression_tensors(signature)
-    examples = serialized_examples(request.input)
-    values = servable.run("Regress", {feed: examples}, list(fetches.values()), timeout)
-    servable.metrics.record_examples(servable.name, len(examples))
-    result = _regressions(len(examples), dict(zip(fetches, values, strict=True)))
+    count, by_name = _run_examples(servable, "Regress", request.input, feed, list(fetches.values()), timeout)
+    result = _regressions(count, {alias: by_name[name] for alias, name in fetches.items()})
     response = regression_pb2.RegressionResponse(result=result)
     _fill_spec(response.model_spec, servable, request.model_spec)
     return response
@@ -63,20 +59,28 @@ def infer(servable: Servable, request: Any, timeout: float | None = None) -> Any
         StatusError: A task is wrong, no example, or the graph refused.
     """
     feed, fetches = _task_tensors(servable, request.tasks)
-    examples = serialized_examples(request.input)
     names = sorted({name for of_task in fetches for name in of_task.values()})
-    by_name = dict(zip(names, servable.run("MultiInference", {feed: examples}, names, timeout), strict=True))
-    servable.metrics.record_examples(servable.name, len(examples))
+    count, by_name = _run_examples(servable, "MultiInference", request.input, feed, names, timeout)
     response = inference_pb2.MultiInferenceResponse()
     for task, of_task in zip(request.tasks, fetches, strict=True):
         outputs = {alias: by_name[name] for alias, name in of_task.items()}
         result = response.results.add()
         if task.method_name == CLASSIFY:
-            result.classification_result.CopyFrom(_classifications(len(examples), outputs))
+            result.classification_result.CopyFrom(_classifications(count, outputs))
         else:
-            result.regression_result.CopyFrom(_regressions(len(examples), outputs))
+            result.regression_result.CopyFrom(_regressions(count, outputs))
         _fill_spec(result.model_spec, servable, task.model_spec)
     return response
+
+
+def _run_examples(
+    servable: Servable, api: str, given: Any, feed: str, names: Sequence[str], timeout: float | None
+) -> tuple[int, Outputs]:
+    """The number of examples of an Input, and the named tensors of their run."""
+    examples = serialized_examples(given)
+    values = servable.run(api, {feed: examples}, names, timeout)
+    servable.metrics.record_examples(servable.name, len(examples))
+    return len(examples), dict(zip(names, values, strict=True))
 
 
 def serialized_examples(given: Any) -> Array:
