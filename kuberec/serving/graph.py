@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2
 from tensorflow.python.client import pywrap_tf_session
@@ -57,7 +58,7 @@ class GraphSession:
         self.signatures: dict[str, Any] = dict(meta_graph.signature_def)
         self._callables: dict[tuple[tuple[str, ...], tuple[str, ...]], Callable[..., Sequence[Any]] | None] = {}
 
-    def run(self, feeds: dict[str, Array], fetches: Sequence[str], timeout: float | None) -> Sequence[Any]:
+    def run(self, feeds: dict[str, Array], fetches: Sequence[str], timeout: float | None) -> list[Array]:
         """Arrays by tensor name in, the fetched tensors' arrays out, in order.
 
         Args:
@@ -72,7 +73,7 @@ class GraphSession:
         feeds = dict(sorted(feeds.items()))
         wanted = tuple(sorted(set(fetches)))
         found = dict(zip(wanted, self._run_in_order(feeds, wanted, timeout), strict=True))
-        return [found[name] for name in fetches]
+        return [_array(found[name]) for name in fetches]
 
     def _run_in_order(self, feeds: dict[str, Array], fetches: tuple[str, ...], timeout: float | None) -> Sequence[Any]:
         try:
@@ -117,6 +118,11 @@ class GraphSession:
         with _run_options(timeout) as options:
             result: Sequence[Any] = self._session._call_tf_sessionrun(options, inputs, outputs, [], None)
         return result
+
+
+def _array(value: Any) -> Array:
+    """What a run gives as an array; TensorFlow gives a single string as bare bytes."""
+    return np.array(value, dtype=object) if isinstance(value, bytes) else value
 
 
 @contextlib.contextmanager

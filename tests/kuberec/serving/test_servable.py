@@ -9,7 +9,7 @@ from kuberec.serving.predict import predict
 from kuberec.serving.servable import Servable
 from kuberec.serving.status import StatusError
 from tests.kuberec.serving import rpc
-from tests.kuberec.serving.saved_models import save_loop
+from tests.kuberec.serving.saved_models import save_echo, save_loop
 
 BASE_SESSION = tf.compat.v1.Session.__mro__[1]
 
@@ -45,6 +45,16 @@ def test_a_run_is_given_up_when_its_time_is_over(tmp_path: Path) -> None:
     assert caught.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
     short = rpc.predict_request("loop", {"steps": np.int64(2)})
     assert list(predict(servable, short, timeout=60.0).outputs["count"].int64_val) == [2]
+    servable.retire()
+
+
+@pytest.mark.parametrize("timeout", [None, 60.0])
+def test_a_single_text_is_answered_with_its_last_zeros(tmp_path: Path, timeout: float | None) -> None:
+    servable = Servable("echo", 1, save_echo(tmp_path / "echo"))
+    request = rpc.predict_request("echo", {"x": b"a\x00"}, "texts")
+    answer = predict(servable, request, timeout=timeout).outputs["x"]
+    assert list(answer.string_val) == [b"a\x00"]
+    assert not answer.tensor_shape.dim
     servable.retire()
 
 
