@@ -10,6 +10,7 @@ docs/evaluation-and-gate.md discusses the rule.
 
 import json
 import math
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +24,11 @@ from kuberec.baselines import Popularity
 from kuberec.checks import Check, checks_from_json, checks_to_json
 from kuberec.errors import ArtifactError, ConfigError
 from kuberec.evaluate import METRICS_FILE, summary
+from kuberec.evaluate import SUMMARY_FILE as REPORT_FILE
 from kuberec.evaluation.champion import ServedModel
 from kuberec.evaluation.contenders import baseline_name
 from kuberec.evaluation.judge import is_observed
-from kuberec.evaluation.report import lead_text, markdown_report
+from kuberec.evaluation.report import lead_text
 from kuberec.evaluation.slices import ALL
 from kuberec.features import read_features
 from kuberec.leakage import check_split
@@ -99,7 +101,8 @@ def gate(
     with new_artifact(output, "verdict", parents=folders) as (folder, manifest):
         write_json(folder / VERDICT_FILE, {**facts, "metrics": summary(figures), "checks": checks_to_json(checks)})
         write_text(folder / SUMMARY_FILE, _markdown(verdict, facts))
-        write_text(folder / EVALUATION_FILE, markdown_report(figures))
+        if (report := folders["evaluation"] / REPORT_FILE).is_file():  # a missing one is among the failed checks
+            shutil.copyfile(report, folder / EVALUATION_FILE)
         manifest.facts = facts
     return verdict
 
