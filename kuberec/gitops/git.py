@@ -23,6 +23,7 @@ NOBODY = ("-c", "user.name=kuberec", "-c", "user.email=kuberec@localhost")
 # A checkout that is pushed to follows the push, unless it has changes of its own: git then refuses.
 _UPDATE_CHECKOUT = "--receive-pack=git -c receive.denyCurrentBranch=updateInstead receive-pack"
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s]*@")
+_BUSY = re.compile(r"cannot lock ref|\.lock\b")  # two pushes at the very same time
 _OUTER = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
 
 
@@ -91,7 +92,7 @@ class Clone:
         time.sleep(PAUSE_SECONDS)
         before = self._upstream()
         self.git("fetch", "--quiet", "origin")
-        if self._upstream() != before or "lock" in done.stderr:
+        if self._upstream() != before or _BUSY.search(done.stderr):
             return False
         raise PromotionError(_refusal(done.stderr, self._remote))
 
