@@ -143,6 +143,7 @@ def _arguments(config: RunConfig, work_dir: Path) -> dict[str, Any]:
         "revision": source_fingerprint(config.source, config.location),
         "epochs": config.epochs or 0,
         "repository": _absolute(config.repository),
+        "git": _absolute(config.git) if Path(config.git).is_dir() else config.git,
         "checkpoints": str(work_dir / "checkpoints"),
         "accelerators": 0,
     }
