@@ -39,6 +39,7 @@ setup(
         "pydantic>=2.10",
         "pyyaml>=6",
         "rich>=14",
+        "ruamel.yaml>=0.18",
         "scipy>=1.13",
         "tensorflow==2.20.*",
         "tensorflow-serving-api==2.20.*",

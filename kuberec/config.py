@@ -52,6 +52,10 @@ class RunConfig(BaseModel):
     """The model repository that the server watches."""
     model_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")] = "recommender"
     """The model's name in the repository and in requests."""
+    git: str = ""
+    """Git repository whose `version.yaml` says what is served; empty to publish into the model repository alone."""
+    environment: Annotated[str, Field(min_length=1)] = "dev"
+    """The overlay of that repository in which a passed candidate becomes the canary."""
     work_dir: Annotated[str, Field(min_length=1)] = "var/run"
     """Folder for the artifacts and the cache of the run."""
 

@@ -6,7 +6,8 @@
     ├── DataError            the data breaks a rule: too many bad rows, too little data, a leak
     ├── ArtifactError        an artifact folder is absent, incomplete or was changed after it was written
     ├── ModelError           a model cannot do what was asked: unknown family, wrong shape, not finite
-    └── ServingError         the model server or the model repository refuses
+    ├── ServingError         the model server or the model repository refuses
+    └── PromotionError       the Git remote, or the file there that says what is served, refuses
 
 The message says what was expected, what came, and what to do.
 """
@@ -52,3 +53,9 @@ class ServingError(KuberecError):
     """The model server or the model repository refuses."""
 
     exit_code = 7
+
+
+class PromotionError(KuberecError):
+    """The Git remote, or the file there that says what is served, refuses."""
+
+    exit_code = 8

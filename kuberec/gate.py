@@ -10,6 +10,7 @@ docs/evaluation-and-gate.md discusses the rule.
 
 import json
 import math
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,8 @@ from kuberec.artifacts import Manifest, new_artifact, read_manifest, verify_arti
 from kuberec.baselines import Popularity
 from kuberec.checks import Check, checks_from_json, checks_to_json
 from kuberec.errors import ArtifactError, ConfigError
-from kuberec.evaluate import METRICS_FILE
+from kuberec.evaluate import METRICS_FILE, summary
+from kuberec.evaluate import SUMMARY_FILE as REPORT_FILE
 from kuberec.evaluation.champion import ServedModel
 from kuberec.evaluation.contenders import baseline_name
 from kuberec.evaluation.judge import is_observed
@@ -34,6 +36,7 @@ from kuberec.schema import ITEM, LABEL, TEST, TRAIN, USER, VALIDATION
 
 VERDICT_FILE = "verdict.json"
 SUMMARY_FILE = "verdict.md"
+EVALUATION_FILE = "evaluation.md"
 PARITY_FILE = "parity.json"
 CHAMPION_CHECK = "holds against the champion"
 MARGIN = -0.02
@@ -69,7 +72,7 @@ def gate(
         features: The output of `featurize`.
         export: The output of `export`.
         parity: The output of `validate_export`.
-        output: Folder for `verdict.json` and `verdict.md`.
+        output: Folder for `verdict.json`, `verdict.md`, and `evaluation.md`, the figures behind them.
         metric: The metric that decides, a key of `metrics.json` such as `ndcg@10`.
         margin: What the lead over each rival must exceed with confidence, in the metric's unit; negative where the
             candidate may trail a little.
@@ -96,8 +99,10 @@ def gate(
     verdict = Verdict(all(check.passed for check in checks), tuple(checks))
     facts = {"passed": verdict.passed, "candidate": figures["candidate"], "metric": metric, "margin": margin}
     with new_artifact(output, "verdict", parents=folders) as (folder, manifest):
-        write_json(folder / VERDICT_FILE, {**facts, "checks": checks_to_json(checks)})
+        write_json(folder / VERDICT_FILE, {**facts, "metrics": summary(figures), "checks": checks_to_json(checks)})
         write_text(folder / SUMMARY_FILE, _markdown(verdict, facts))
+        if (report := folders["evaluation"] / REPORT_FILE).is_file():  # a missing one is among the failed checks
+            shutil.copyfile(report, folder / EVALUATION_FILE)
         manifest.facts = facts
     return verdict
 

@@ -26,6 +26,8 @@ from kuberec.errors import ArtifactError, ServingError
 
 VERDICT_FILE = "verdict.json"
 VERDICT_FOLDER = "verdict"
+SUMMARY_FILE = "verdict.md"
+EVALUATION_FILE = "evaluation.md"
 EXPORT = "export"
 """Kind of an export's manifest, and the name it has among a verdict's parents."""
 
@@ -54,7 +56,7 @@ def promote(export: Path | str, verdict: Path | str, repository: Path | str, nam
     """
     export, verdict = Path(export), Path(verdict)
     content = check_verdict(export, verdict)
-    folder = _model_folder(repository, name)
+    folder = model_folder(repository, name)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         return _publish(export, verdict, folder, content)
@@ -82,7 +84,7 @@ def check_verdict(export: Path, verdict: Path) -> str:
 
 def latest_version(repository: Path | str, name: str) -> Path | None:
     """The folder of a model's highest version, None when nothing was published yet."""
-    folder = _model_folder(repository, name)
+    folder = model_folder(repository, name)
     versions = published_versions(folder) if folder.is_dir() else {}
     return versions[max(versions)] if versions else None
 
@@ -138,7 +140,12 @@ def _content_of(version: Path) -> str:
         return ""
 
 
-def _model_folder(repository: Path | str, name: str) -> Path:
+def model_folder(repository: Path | str, name: str) -> Path:
+    """Where the versions of a model lie; the folder need not exist.
+
+    Raises:
+        ServingError: No server takes such a name, or the repository is no folder of this machine.
+    """
     if not _NAME.fullmatch(name):
         raise ServingError(f"A model's name is made of letters, digits and `_.-`, got {name!r}.")
     text = str(repository)

@@ -39,6 +39,8 @@ LOG_FILE = "run.log"
 TEMPORARY = "tmp"
 STEP_PACKAGES = ("kuberec", "models", "components")
 """The packages whose code runs inside the steps."""
+DELIVERY = {"git", "environment"}
+"""Arguments that say where a passed candidate goes and have no part in what it is judged by."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,7 @@ def _arguments(config: RunConfig, work_dir: Path) -> dict[str, Any]:
         "revision": source_fingerprint(config.source, config.location),
         "epochs": config.epochs or 0,
         "repository": _absolute(config.repository),
+        "git": _absolute(config.git) if Path(config.git).is_dir() else config.git,
         "checkpoints": str(work_dir / "checkpoints"),
         "accelerators": 0,
     }
@@ -151,7 +154,8 @@ def _arguments(config: RunConfig, work_dir: Path) -> dict[str, Any]:
 def _execute(config: RunConfig, work_dir: Path, steps: _Steps, log: Log) -> None:
     code = code_fingerprint(STEP_PACKAGES)
     arguments = _arguments(config, work_dir)
-    record_file = work_dir / "runs" / f"{digest([code, arguments])}.json"
+    judged = {name: value for name, value in arguments.items() if name not in DELIVERY}
+    record_file = work_dir / "runs" / f"{digest([code, judged])}.json"
     champion = find_champion(arguments["repository"], config.model_name, read_record(record_file))
     steps.on_export = lambda exported: write_record(record_file, RunRecord(champion, exported))
     spec, uncached = _local_form(training.pipeline_spec)

@@ -43,6 +43,8 @@ def training(
     index_recall: float = 0.95,
     repository: str = "models",
     model_name: str = "recommender",
+    git: str = "",
+    environment: str = "dev",
 ) -> None:
     """Train every family, let validation choose one, judge it, export it, and publish it if the gate opens."""
     data = ingest(source=source, location=location, revision=revision)
@@ -116,6 +118,9 @@ def training(
             verdict=verdict.outputs["verdict"],
             repository=repository,
             model_name=model_name,
+            git=git,
+            environment=environment,
+            run=dsl.PIPELINE_JOB_NAME_PLACEHOLDER,
         )
         resources(version, cpu="1", memory="2G")
         version.set_caching_options(enable_caching=False)  # it acts on the world: asked each time, idempotent

@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The words after `kuberec`; those of the process when absent.
 
     Returns:
-        The exit code: 0 done, 1 refused by the gate, 2 wrong usage or setting, 3 to 7 by the class of the error
+        The exit code: 0 done, 1 refused by the gate, 2 wrong usage or setting, 3 to 8 by the class of the error
         (`kuberec/errors.py`), 70 unexpected, 130 interrupted.
     """
     from kuberec.cli.app import app, debugging

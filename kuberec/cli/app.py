@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from kuberec import __version__
-from kuberec.cli import data, judging, modelling, pipeline, serving
+from kuberec.cli import data, gitops, judging, modelling, pipeline, serving
 from kuberec.cli.flags import ServeCommand
 
 _DEBUG: ContextVar[bool] = ContextVar("debug", default=False)
@@ -51,6 +51,9 @@ app.command(rich_help_panel=WHOLE)(pipeline.demo)
 app.command(rich_help_panel=WHOLE)(pipeline.run)
 app.command(rich_help_panel=LIVE, cls=ServeCommand)(serving.serve)
 app.command(rich_help_panel=LIVE)(serving.recommend)
+app.command(rich_help_panel=LIVE)(gitops.rollback)
+app.command(rich_help_panel=LIVE)(gitops.history)
+app.command("models-config", rich_help_panel=LIVE)(gitops.models_config)
 app.command(rich_help_panel=STEPS)(data.ingest)
 app.command(rich_help_panel=STEPS)(data.validate)
 app.command(rich_help_panel=STEPS)(data.split)
@@ -60,4 +63,4 @@ app.command(rich_help_panel=STEPS)(judging.evaluate)
 app.command(rich_help_panel=STEPS)(modelling.export)
 app.command("validate-export", rich_help_panel=STEPS)(modelling.validate_export)
 app.command(rich_help_panel=STEPS)(judging.gate)
-app.command(rich_help_panel=STEPS)(judging.promote)
+app.command(rich_help_panel=STEPS)(gitops.promote)

@@ -1,4 +1,4 @@
-"""The verbs that judge and publish: evaluate, gate, promote."""
+"""The verbs that judge: evaluate, gate."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from kuberec.cli.options import MODEL_NAME, REPOSITORY, Json, ModelName, Output, Seed
-from kuberec.cli.output import print_checks, print_facts, print_json, print_manifest
+from kuberec.cli.options import Json, Output, Seed
+from kuberec.cli.output import print_checks, print_json, print_manifest
 
 
 def evaluate(
@@ -81,29 +81,3 @@ def gate(
         print_checks(f"{decision} → {output}", [asdict(check) for check in verdict.checks])
     if not verdict.passed:
         raise typer.Exit(1)
-
-
-def promote(
-    export: Annotated[Path, typer.Argument(help="The output of export.")],
-    verdict: Annotated[Path, typer.Argument(help="The output of gate for exactly this export.")],
-    repository: Annotated[
-        str, typer.Option("--repository", "-r", help="The model repository: a folder or a file:// URI.")
-    ] = str(REPOSITORY),
-    name: ModelName = MODEL_NAME,
-    as_json: Json = False,
-) -> None:
-    """Publish an export that the gate let pass as the next version. The latest content keeps its number.
-
-    \b
-    Examples:
-      kuberec promote var/export var/verdict
-      kuberec promote var/export var/verdict --repository /models --model films
-    """
-    from kuberec.promote import promote as step
-
-    version = step(export, verdict, repository, name)
-    facts = {"model": name, "version": version, "repository": repository}
-    if as_json:
-        print_json(facts)
-    else:
-        print_facts("published", facts)

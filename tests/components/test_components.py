@@ -10,8 +10,10 @@ import pytest
 from kfp import dsl
 
 from kuberec.artifacts import read_manifest
+from kuberec.gitops.promotion import Environment, history
 from kuberec.train import MODEL_FILE
 from tests.kuberec.conftest import Run, run
+from tests.kuberec.gitops.deployment import VERSION_YAML, make_checkout, make_export, make_verdict
 from tests.pipelines.synthetic import write_dataset
 
 __all__ = ["run"]
@@ -94,3 +96,17 @@ def test_every_input_and_output_is_described(step: str) -> None:
         assert f"    {name}: " in arguments, name
     for name in set(made.component_spec.outputs or {}) - {"Output"}:
         assert f"    {name}: " in returns, name
+
+
+def test_promote_publishes_and_commits_where_a_git_repository_is_named(tmp_path: Path) -> None:
+    checkout = make_checkout(tmp_path / "deploy", VERSION_YAML)
+    exported = dsl.Model(name="exported", uri=str(tmp_path / "export"))
+    verdict = dsl.Artifact(name="verdict", uri=str(tmp_path / "verdict"))
+    make_verdict(tmp_path / "verdict", make_export(tmp_path / "export", "graph"))
+    inputs = {"exported": exported, "verdict": verdict, "repository": str(tmp_path / "models"), "model_name": "films"}
+    assert component("promote").python_func(**inputs) == 1
+    dev = Environment(str(checkout), "dev")
+    assert history(dev) == []
+    assert component("promote").python_func(**inputs, git=str(checkout), run="training-17") == 1
+    (record,) = history(dev)
+    assert (record.model, record.label, record.version, record.run) == ("films", "canary", 1, "training-17")

@@ -71,6 +71,9 @@ def test_the_verdict_is_an_artifact_with_every_reason(run: Run, tmp_path: Path) 
     page = (tmp_path / "verdict" / "verdict.md").read_text()
     assert page.startswith("# Passed: matrix_factorization_2\n\nJudged on ndcg@10 with margin -0.2;")
     assert all(f"| {check.name} |" in page for check in verdict.checks)
+    assert written["metrics"] == read_manifest(run.evaluation).facts["metrics"]
+    report = (run.evaluation / "report.md").read_text()
+    assert (tmp_path / "verdict" / "evaluation.md").read_text() == report
 
 
 def test_a_margin_of_zero_refuses_what_is_only_level(run: Run, tmp_path: Path) -> None:

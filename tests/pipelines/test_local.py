@@ -12,8 +12,10 @@ from rich.console import Console
 
 from kuberec.artifacts import read_manifest
 from kuberec.errors import ConfigError, DataError, SourceError
+from kuberec.gitops.promotion import Environment, history
 from pipelines.demo import tell
 from pipelines.local import RunResult, run
+from tests.kuberec.gitops.deployment import VERSION_YAML, make_checkout
 from tests.pipelines.conftest import Workshop
 
 pytestmark = pytest.mark.slow
@@ -66,6 +68,19 @@ def test_a_rerun_with_nothing_changed_only_asks_the_repository(unbroken: RunResu
     assert list(again.cached) == STEPS[:-1]
     assert again.version == unbroken.version
     assert content(again) == content(unbroken)
+
+
+def test_a_passed_candidate_becomes_the_canary_where_a_git_repository_is_named(
+    unbroken: RunResult, workshop: Workshop
+) -> None:
+    checkout = make_checkout(workshop.folder / "deploy", VERSION_YAML)
+    again = run(workshop.config(git=str(checkout)))
+    assert list(again.executed) == ["promote"]
+    (record,) = history(Environment(str(checkout), "dev"))
+    assert (record.label, record.version) == ("canary", unbroken.version)
+    assert record.run.startswith("training-")
+    metrics = read_manifest(unbroken.artifacts["evaluation"]).facts["metrics"]
+    assert record.metrics["ndcg@10"] == pytest.approx(metrics["ndcg@10"], rel=1e-5)
 
 
 def test_a_shut_gate_publishes_nothing_and_reuses_the_rest(unbroken: RunResult, workshop: Workshop) -> None:

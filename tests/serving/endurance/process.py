@@ -22,12 +22,12 @@ class ServerProcess:
         rest: `host:port` for REST.
     """
 
-    def __init__(self, config: Path, log: Path) -> None:
-        """Start it with a models.config, read once; what it says goes to a file.
+    def __init__(self, config: Path, log: Path, *flags: str) -> None:
+        """Start it with a models.config, read once unless the flags say otherwise; what it says goes to a file.
 
         Waits until it listens, which is when the models are loaded.
         """
-        flags = [f"--model_config_file={config}", "--file_system_poll_wait_seconds=0.05"]
+        flags = (f"--model_config_file={config}", "--file_system_poll_wait_seconds=0.05", *flags)
         rest = ["--rest_api_port", str(rest_port := _free_port())]
         self._log = log
         with log.open("w") as errors:
