@@ -12,9 +12,11 @@ PEERS := .venv-bench
 PEERS_LOCK := benchmarks/speed/requirements.txt
 PEERS_STAMP := $(PEERS)/.setup-$(shell cksum < $(PEERS_LOCK) | cut -d ' ' -f 1)
 COMPILED := pipelines/compiled/training.yaml
+OVERLAYS := $(notdir $(wildcard manifests/overlays/*))
+KUBECTL ?= kubectl
 COMPILE := PYTHONPATH=. $(BIN)/kfp dsl compile --py pipelines/training.py --output
 
-.PHONY: help setup demo test test-fast fuzz lint format strip compile golden lock image bench-ingest bench-dirt bench-kill bench-retrieval bench-serving bench-quality-ncf bench-quality-ratio bench-quality-table bench-quality-cold bench-setup bench-lock bench-speed-training bench-speed-quality bench-speed-catalogue bench-speed-ranking clean
+.PHONY: help setup demo test test-fast fuzz lint format strip compile golden render render-golden lock image bench-ingest bench-dirt bench-kill bench-retrieval bench-serving bench-quality-ncf bench-quality-ratio bench-quality-table bench-quality-cold bench-setup bench-lock bench-speed-training bench-speed-quality bench-speed-catalogue bench-speed-ranking clean
 
 help:  ## Show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-22s %s\n", $$1, $$2}'
@@ -62,6 +64,15 @@ compile: setup  ## Compile the pipeline into pipelines/compiled/
 golden: setup  ## Check that the compiled pipeline is up to date
 	@$(COMPILE) $(VENV)/training.yaml > /dev/null
 	@diff -u $(COMPILED) $(VENV)/training.yaml || { echo "$(COMPILED) is out of date: run make compile and read the diff."; exit 1; }
+
+render:  ## Build every kustomization into build/manifests/, without a network; needs kubectl
+	@rm -rf build/manifests && mkdir -p build/manifests
+	@for folder in $$(grep -rl --include kustomization.yaml 'kind: Kustomization' manifests argocd | grep -v third-party | xargs -n 1 dirname | sort); do \
+	  $(KUBECTL) kustomize $$folder > build/manifests/$${folder//\//-}.yaml || exit 1; echo $$folder; done
+
+render-golden:  ## Write what the overlays render to anew into tests/manifests/golden/
+	@for overlay in $(OVERLAYS); do \
+	  $(KUBECTL) kustomize manifests/overlays/$$overlay > tests/manifests/golden/$$overlay.yaml || exit 1; done
 
 lock: setup  ## Pin the newest packages that setup.py allows: requirements.lock for images, requirements-dev.lock for work
 	$(RESOLVE) --extra pipelines --output-file requirements.lock
