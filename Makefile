@@ -12,9 +12,15 @@ PEERS := .venv-bench
 PEERS_LOCK := benchmarks/speed/requirements.txt
 PEERS_STAMP := $(PEERS)/.setup-$(shell cksum < $(PEERS_LOCK) | cut -d ' ' -f 1)
 COMPILED := pipelines/compiled/training.yaml
+DECLARED := manifests/base/pipelines/training.yaml
+OVERLAYS := $(notdir $(wildcard manifests/overlays/*))
+KUBECTL ?= kubectl
 COMPILE := PYTHONPATH=. $(BIN)/kfp dsl compile --py pipelines/training.py --output
+# A PipelineVersion cannot be changed: another pipeline is another version.
+DECLARE = PYTHONPATH=. $(BIN)/kfp dsl compile --py pipelines/training.py --kubernetes-manifest-format --include-pipeline-manifest \
+  --namespace kubeflow --pipeline-name training --pipeline-version-name training-$$(sha256sum $(COMPILED) | cut -c -10) --output
 
-.PHONY: help setup demo loadtest test test-fast fuzz lint format strip compile golden lock image bench-ingest bench-dirt bench-kill bench-retrieval bench-serving bench-loadtest bench-quality-ncf bench-quality-ratio bench-quality-table bench-quality-cold bench-setup bench-lock bench-speed-training bench-speed-quality bench-speed-catalogue bench-speed-ranking clean
+.PHONY: help setup demo loadtest test test-fast fuzz lint format strip compile golden render render-golden policy lock image bench-ingest bench-dirt bench-kill bench-retrieval bench-serving bench-loadtest bench-quality-ncf bench-quality-ratio bench-quality-table bench-quality-cold bench-setup bench-lock bench-speed-training bench-speed-quality bench-speed-catalogue bench-speed-ranking clean
 
 help:  ## Show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-22s %s\n", $$1, $$2}'
@@ -59,12 +65,28 @@ format: setup  ## Bring the code into form
 strip: setup  ## Take the outputs out of the notebooks
 	$(BIN)/nbstripout --extra-keys metadata.language_info notebooks/*.ipynb
 
-compile: setup  ## Compile the pipeline into pipelines/compiled/
+compile: setup  ## Compile the pipeline into pipelines/compiled/ and, as Kubernetes resources, into manifests/
 	$(COMPILE) $(COMPILED)
+	@$(DECLARE) $(DECLARED)
 
 golden: setup  ## Check that the compiled pipeline is up to date
 	@$(COMPILE) $(VENV)/training.yaml > /dev/null
 	@diff -u $(COMPILED) $(VENV)/training.yaml || { echo "$(COMPILED) is out of date: run make compile and read the diff."; exit 1; }
+	@$(DECLARE) $(VENV)/training.yaml > /dev/null
+	@diff -u $(DECLARED) $(VENV)/training.yaml || { echo "$(DECLARED) is out of date: run make compile and read the diff."; exit 1; }
+
+render:  ## Build every kustomization into build/manifests/, without a network; needs kubectl
+	@rm -rf build/manifests && mkdir -p build/manifests
+	@for folder in $$(grep -rl --include kustomization.yaml 'kind: Kustomization' manifests argocd | grep -vE 'third-party|transformers' | xargs -n 1 dirname | sort); do \
+	  $(KUBECTL) kustomize $$folder > build/manifests/$${folder//\//-}.yaml || exit 1; echo $$folder; done
+
+render-golden:  ## Write what the overlays render to anew into tests/manifests/golden/
+	@for overlay in $(OVERLAYS); do \
+	  $(KUBECTL) kustomize manifests/overlays/$$overlay > tests/manifests/golden/$$overlay.yaml || exit 1; done
+
+policy: setup render  ## Scan the rendered manifests with checkov, fetched for the occasion; manifests/README.md says what is left out
+	$(BIN)/uv tool run checkov@3.3.30 -d build/manifests --framework kubernetes --compact --quiet --skip-download \
+	  --skip-check CKV_K8S_15,CKV_K8S_40,CKV_K8S_43
 
 lock: setup  ## Pin the newest packages that setup.py allows: requirements.lock for images, requirements-dev.lock for work
 	$(RESOLVE) --extra pipelines --output-file requirements.lock

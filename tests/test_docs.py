@@ -12,11 +12,8 @@ from kuberec.config import load_config
 from kuberec.dataset import parse_dataset_spec
 
 ROOT = Path(__file__).parent.parent
-PAGES = [
-    ROOT / "README.md",
-    *(ROOT / name / "README.md" for name in ("notebooks", "loadtest")),
-    *sorted((ROOT / "docs").rglob("*.md")),
-]
+FOLDERS = [ROOT / name for name in ("notebooks", "loadtest", "manifests", "manifests/third-party", "argocd")]
+PAGES = [ROOT / "README.md", *(folder / "README.md" for folder in FOLDERS), *sorted((ROOT / "docs").rglob("*.md"))]
 README = PAGES[0].read_text(encoding="utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 

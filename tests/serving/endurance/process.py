@@ -28,7 +28,7 @@ class ServerProcess:
         Waits until it listens, which is when the models are loaded.
         """
         flags = (f"--model_config_file={config}", "--file_system_poll_wait_seconds=0.05", *flags)
-        rest = ["--rest_api_port", str(rest_port := _free_port())]
+        rest = ["--rest_api_port", str(rest_port := free_port())]
         self._log = log
         with log.open("w") as errors:
             self._process = subprocess.Popen(
@@ -66,7 +66,8 @@ class ServerProcess:
             assert self._process.returncode == 0, self.said()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.socket() as taken:
         taken.bind(("localhost", 0))
         return int(taken.getsockname()[1])
