@@ -20,7 +20,7 @@ def in_columns(vectors: Array, block: int = BLOCK) -> Array:
     Args:
         vectors: `[n, dimension]`.
         block: The width becomes a multiple of two, so that no score has to be copied to be divided into blocks, and
-            threads can share the product evenly: with an odd number of blocks TensorFlow's takes half as long again.
+            threads can share the product evenly.
 
     Returns:
         `[dimension, width]`; columns n and above are zeros, which the caller excludes.
