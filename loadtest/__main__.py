@@ -33,7 +33,7 @@ def main(
     workers: Annotated[int, typer.Option(min=0, help="Processes that send; 0 sends from the one that judges.")] = 0,
     web: Annotated[bool, typer.Option("--web", help="Show Locust's page at localhost:8089, and wait there.")] = False,
 ) -> None:
-    """Play a scenario against a model server and judge it. Exit codes: 0 pass, 1 fail, 8 invalid.
+    """Play a scenario against a model server and judge it. Exit codes: 0 pass, 1 fail, 9 invalid.
 
     \b
     Examples:

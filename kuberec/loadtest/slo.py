@@ -49,8 +49,8 @@ class Verdict(StrEnum):
 
     @property
     def exit_code(self) -> int:
-        """0, 1, and 8: the codes between are those of `kuberec/errors.py`."""
-        return {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.INVALID: 8}[self]
+        """0, 1, and 9: the codes between are those of `kuberec/errors.py`."""
+        return {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.INVALID: 9}[self]
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ Array = npt.NDArray[Any]
 
 RETRIEVAL_FILE = "retrieval.json"
 """The choice, in the export's `assets.extra`."""
-PROBES = (4, 8, 16, 32, 64)
+PROBES = (2, 4, 8, 16, 32, 64)
 """Numbers of clusters to search that are tried, until the recall suffices."""
 K = 10
 """Length of the lists whose recall is measured."""

@@ -19,12 +19,13 @@ def in_columns(vectors: Array, block: int = BLOCK) -> Array:
 
     Args:
         vectors: `[n, dimension]`.
-        block: The width becomes a multiple of it, so that no score has to be copied to be divided into blocks.
+        block: The width becomes a multiple of two, so that no score has to be copied to be divided into blocks, and
+            threads can share the product evenly.
 
     Returns:
         `[dimension, width]`; columns n and above are zeros, which the caller excludes.
     """
-    return np.ascontiguousarray(np.pad(vectors, ((0, -len(vectors) % block), (0, 0))).T)
+    return np.ascontiguousarray(np.pad(vectors, ((0, -len(vectors) % (2 * block)), (0, 0))).T)
 
 
 def top_k(
@@ -42,7 +43,7 @@ def top_k(
         k: `[]` int32, from 0 to N.
         excluded: Columns `[B, E]` int32 that are left out, in any order, also repeatedly. So are column 0 and those
             from n on, which are no items.
-        n: Number of vectors that the scores are of, 0 included.
+        n: Number of vectors that the scores are of, 0 included; more than N less two blocks.
         block: Scores in a block.
 
     Returns:
@@ -50,8 +51,8 @@ def top_k(
     """
     rows, blocks = tf.shape(scores)[0], scores.shape[1] // block
     scores = tf.reshape(scores, [rows, blocks, block])
-    # Column 0 lies in the first block, those from n on in the last.
-    spoiled = tf.shape(excluded)[1] + 2
+    # Column 0 lies in the first block, those from n on in the last two.
+    spoiled = tf.shape(excluded)[1] + 3
     searched = tf.minimum(k + spoiled, blocks)
     best = tf.math.top_k(tf.reduce_max(scores, axis=2), searched).indices
     best = -tf.math.top_k(-best, searched).values  # equal scores must meet in the order of their columns

@@ -148,7 +148,7 @@ def test_a_server_that_stands_still_fails_by_its_errors(subject: Subject) -> Non
 
 def test_a_generator_that_cannot_follow_says_so(calm: tuple[Subject, str]) -> None:
     code, report, _ = play(*calm, slo={"lateness_p99_ms": 0.001})
-    assert (code, report["verdict"]) == (8, "invalid")
+    assert (code, report["verdict"]) == (9, "invalid")
     assert "the generator could not keep its schedule" in report["reasons"][0]
 
 

@@ -31,7 +31,7 @@ class TestEASE(FamilyContract):
         export(folder, tastes.folder, tmp_path / "export")
         items = len(tastes.features.items)
         stored = tf.train.list_variables(str(tmp_path / "export" / "variables" / "variables"))
-        width = items + -items % BLOCK
+        width = items + -items % (2 * BLOCK)
         assert [shape for _, shape in stored if len(shape) > 1] == [[items + 1, width]]  # the items' alone, once
 
     def test_the_history_of_the_search_names_the_candidates(self, folder: Path) -> None:

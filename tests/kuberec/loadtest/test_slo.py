@@ -60,7 +60,7 @@ def test_answers_that_come_after_the_end_are_no_throughput() -> None:
 def test_a_generator_that_sends_late_proves_nothing_whatever_the_answers_were() -> None:
     judgement = judged(answers(late=0.02, seconds=0.3))
     assert judgement.verdict is Verdict.INVALID
-    assert judgement.verdict.exit_code == 8
+    assert judgement.verdict.exit_code == 9
     assert "the generator could not keep its schedule" in judgement.reasons[0]
     assert any("latency p99" in reason for reason in judgement.reasons[1:])
 

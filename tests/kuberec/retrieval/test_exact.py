@@ -59,7 +59,7 @@ def questions(draw: st.DrawFn) -> Asked:
     each = draw(st.integers(0, 5))
     excluded = draw(st.lists(st.integers(0, width - 1), min_size=rows * each, max_size=rows * each))
     scores = np.array(flat, dtype=np.float32).reshape(rows, width)
-    n = draw(st.integers(width - BLOCK + 1, width))
+    n = draw(st.integers(max(0, width - 2 * BLOCK) + 1, width))
     return Asked(scores, np.array(excluded, dtype=np.int32).reshape(rows, each), n, draw(st.integers(0, 40)))
 
 
@@ -86,13 +86,14 @@ def test_named_columns_are_excluded() -> None:
     assert scores.numpy().tolist() == [[1, 2, EXCLUDED], [EXCLUDED, EXCLUDED, 3]]
 
 
-def test_vectors_become_columns_of_a_width_in_blocks() -> None:
+def test_vectors_become_columns_of_a_width_in_pairs_of_blocks() -> None:
     vectors = np.arange(10, dtype=np.float32).reshape(5, 2)
     columns = in_columns(vectors, BLOCK)
     assert columns.shape == (2, 8)
     np.testing.assert_array_equal(columns[:, :5], vectors.T)
     assert not columns[:, 5:].any()
-    assert in_columns(vectors[:4], BLOCK).shape == (2, 4)
+    assert in_columns(vectors[:4], BLOCK).shape == (2, 8)
+    assert in_columns(np.zeros([9, 2]), BLOCK).shape == (2, 16)
 
 
 def test_all_but_the_named_columns_are_excluded() -> None:
