@@ -43,6 +43,12 @@ ITEMS, DIMENSION, K = 100_000, 64, 10
 USERS_AT_ONCE = 32
 MODEL = "recommender"
 READY_SECONDS = 120
+BATCHING = """
+max_batch_size { value: 128 }
+batch_timeout_micros { value: 0 }
+num_batch_threads { value: 1 }
+"""
+"""What docs/serving.md recommends: one batch at a time, whose product uses all cores."""
 
 
 class Shape:
@@ -74,7 +80,7 @@ def main() -> None:
         _export_naive(model, folder / "naive")
         users = [str(user) for user in model.data.users.ids[1 : USERS_AT_ONCE + 1]]
         started = {
-            "kuberec": _kuberec(folder / "ours"),
+            "kuberec": _kuberec(folder),
             "naive": _peer("naive", folder / "naive"),
         }
         targets = {name: servers.enter_context(server) for name, server in started.items()}
@@ -201,10 +207,12 @@ def _ask(target: str, request: bytes) -> bytes:
     return reply
 
 
-def _kuberec(repository: Path) -> Any:
+def _kuberec(folder: Path) -> Any:
     port = _free_port()
-    command = [str(Path(sys.executable).with_name("kuberec")), "serve", "--repository", str(repository)]
-    command += ["--enable_batching", "--grpc_max_threads=64"]
+    parameters = folder / "batching.config"
+    parameters.write_text(BATCHING, encoding="utf-8")
+    command = [str(Path(sys.executable).with_name("kuberec")), "serve", "--repository", str(folder / "ours")]
+    command += ["--enable_batching", f"--batching_parameters_file={parameters}", "--grpc_max_threads=64"]
     return _running([*command, "--port", str(port)], port)
 
 
