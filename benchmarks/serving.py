@@ -34,6 +34,7 @@ from benchmarks.speed.ours import features_of
 from kuberec.client import Client, questions
 from kuberec.exporting.graph import ServingGraph
 from kuberec.exporting.signatures import signatures
+from kuberec.retrieval.exact import in_columns
 from kuberec.training.config import TrainingRun, parse_config
 from kuberec.training.families import load_family
 from kuberec.training.fitted import FittedModel
@@ -43,6 +44,12 @@ ITEMS, DIMENSION, K = 100_000, 64, 10
 USERS_AT_ONCE = 32
 MODEL = "recommender"
 READY_SECONDS = 120
+BATCHING = """
+max_batch_size { value: 128 }
+batch_timeout_micros { value: 0 }
+num_batch_threads { value: 1 }
+"""
+"""What docs/serving.md recommends: one batch at a time, whose product uses all cores."""
 
 
 class Shape:
@@ -74,7 +81,7 @@ def main() -> None:
         _export_naive(model, folder / "naive")
         users = [str(user) for user in model.data.users.ids[1 : USERS_AT_ONCE + 1]]
         started = {
-            "kuberec": _kuberec(folder / "ours"),
+            "kuberec": _kuberec(folder),
             "naive": _peer("naive", folder / "naive"),
         }
         targets = {name: servers.enter_context(server) for name, server in started.items()}
@@ -83,14 +90,18 @@ def main() -> None:
             reply = folder / f"{shape.users}.reply"
             reply.write_bytes(_ask(targets["kuberec"], _request(users[: shape.users])))
             targets[f"echo {shape.users}"] = servers.enter_context(_peer("echo", reply))
+        products = {n: _product(model, n) for n in (1, USERS_AT_ONCE)}
         measured = {shape.name: _measure(shape, targets, users, arguments.rounds) for shape in SHAPES}
     ratios = _ratios(measured)
     result = {"items": arguments.items, "dimension": DIMENSION, "k": K, "measured": measured, "ratios": ratios}
+    result |= {"product_ms": products}
     parts = [
         f"The {K} best of {arguments.items:,} items, vectors of {DIMENSION}; load by h2load on the same machine; the "
         f"median of {arguments.rounds} rounds.",
         _table(measured),
         "\n".join(f"- {name}: {ratio}" for name, ratio in ratios.items()),
+        f"The product of users and items alone, in this process and without a search, takes {products[1]} ms for one "
+        f"user and {products[USERS_AT_ONCE]} ms for {USERS_AT_ONCE}: less is out of reach of an exact answer.",
     ]
     finish(arguments.page, "serving", "Serving", parts, result)
 
@@ -147,6 +158,24 @@ def _compare(targets: Mapping[str, str], users: Sequence[str], model: FittedMode
             raise RuntimeError(f"The servers disagree: {ours} and {naive}.")
 
 
+def _product(model: FittedModel, users: int, calls: int = 200) -> float:
+    """Milliseconds of the product of so many users with all items, which every exact answer begins with: the median."""
+    items = tf.Variable(in_columns(model.item_vectors))
+
+    @tf.function(autograph=False)
+    def product(asked: tf.Tensor) -> tf.Tensor:
+        return tf.matmul(asked, items)[:, :1]
+
+    asked = tf.constant(model.user_vectors(np.arange(1, users + 1)))
+    product(asked)
+    times = []
+    for _ in range(calls):
+        start = time.perf_counter()
+        product(asked).numpy()
+        times.append(time.perf_counter() - start)
+    return round(1e3 * statistics.median(times), 3)
+
+
 def _measure(shape: Shape, targets: Mapping[str, str], users: Sequence[str], rounds: int) -> dict[str, Any]:
     """Medians of the rounds, by server."""
     message = _request(users[: shape.users])
@@ -201,10 +230,12 @@ def _ask(target: str, request: bytes) -> bytes:
     return reply
 
 
-def _kuberec(repository: Path) -> Any:
+def _kuberec(folder: Path) -> Any:
     port = _free_port()
-    command = [str(Path(sys.executable).with_name("kuberec")), "serve", "--repository", str(repository)]
-    command += ["--enable_batching", "--grpc_max_threads=64"]
+    parameters = folder / "batching.config"
+    parameters.write_text(BATCHING, encoding="utf-8")
+    command = [str(Path(sys.executable).with_name("kuberec")), "serve", "--repository", str(folder / "ours")]
+    command += ["--enable_batching", f"--batching_parameters_file={parameters}", "--grpc_max_threads=64"]
     return _running([*command, "--port", str(port)], port)
 
 

@@ -28,6 +28,9 @@ def main(
     model_folder: Annotated[
         Path | None, typer.Option(help="Folder of the target's versions, for scenarios that publish one.")
     ] = None,
+    ca: Annotated[
+        Path | None, typer.Option(help="Certificates to trust, in PEM; with it the target is asked over TLS.")
+    ] = None,
     slo: Annotated[Path, typer.Option(help="File of the limits.")] = SLO,
     output: Annotated[Path, typer.Option(help="Folder for the report and for the model served here.")] = OUTPUT,
     workers: Annotated[int, typer.Option(min=0, help="Processes that send; 0 sends from the one that judges.")] = 0,
@@ -61,6 +64,7 @@ def main(
         options = ["--host", target, "--model", model, "--user-ids", str(user_ids), "--item-ids", str(item_ids)]
         options += ["--scenario", str(path), "--slo", str(slo)]
         options += ["--model-folder", str(model_folder)] if model_folder else []
+        options += ["--ca", str(ca)] if ca else []
         raise typer.Exit(run_locust(options, output, workers=workers, web=web))
 
 

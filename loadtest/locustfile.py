@@ -23,7 +23,7 @@ from locust import LoadTestShape, User, constant, events, task
 from locust.runners import MasterRunner, WorkerRunner
 
 from kuberec.errors import KuberecError, ServingError
-from kuberec.loadtest.asking import Connection
+from kuberec.loadtest.asking import Connection, read_authorities
 from kuberec.loadtest.figures import figures
 from kuberec.loadtest.player import Outcome, Player
 from kuberec.loadtest.recording import Recording
@@ -71,6 +71,7 @@ class LoadTest:
         self.slo = load_slo(Path(options.slo))
         catalogue = Catalogue(read_ids(Path(options.user_ids)), read_ids(Path(options.item_ids)))
         self.traffic = Traffic(self.scenario, catalogue, options.model)
+        self.authorities = read_authorities(Path(options.ca)) if options.ca else None
         self.recording = Recording(self.scenario)
         self.index, self.workers, self.began = index, of, begins
         self.begins = time.perf_counter() + begins - time.time()
@@ -113,7 +114,7 @@ class Recommender(User):
         """Hand outcomes to the recording and to Locust until the test is stopped."""
         environment: Any = self.environment
         test: LoadTest = environment.load_test
-        with Connection(environment.host, test.scenario.timeout_seconds) as connection:
+        with Connection(environment.host, test.scenario.timeout_seconds, test.authorities) as connection:
             player = test.player(connection)
             # Beside the player: a server that does not answer must not keep the first requests from being sent.
             threading.Thread(target=test.warm_up, args=[player], daemon=True).start()
@@ -164,6 +165,7 @@ def add_options(parser: ArgumentParser) -> None:
     group.add_argument("--user-ids", default="users.txt", help="file of user ids, one a line, most active first")
     group.add_argument("--item-ids", default="items.txt", help="file of item ids, one a line, most popular first")
     group.add_argument("--model-folder", default="", help="folder of the model's versions, for scenarios that swap")
+    group.add_argument("--ca", default="", help="file of the certificates to trust, for TLS")
     group.add_argument("--output", default="var/loadtest", help="folder for the report")
 
 

@@ -290,6 +290,7 @@ def serve(
         warmup_runs=max(1, num_request_iterations_for_warmup) if enable_model_warmup else 0,
         checks_methods=enable_signature_method_name_check,
         tensor_content=enable_serialization_as_tensor_content,
+        owns_process=True,
     )
     with ModelServer(models, options) as server:
         wait_for_signal = stop_signals()

@@ -1,12 +1,14 @@
 """Sends one request to a model server and looks at what comes back, at as little cost as may be."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import grpc
 
 from kuberec.client import channels, questions, wire
+from kuberec.errors import SourceError
 
 KEEP_ALIVE_SECONDS = 60.0
 UNREADABLE = "UNREADABLE"
@@ -35,11 +37,15 @@ class Connection:
     Args:
         target: `host:port`, or a name that leads to all replicas, such as `dns:///models.example:8500`.
         timeout: Seconds after which a request has failed.
+        authorities: Certificates in PEM, one of which has signed that of the server; plain text when absent.
     """
 
-    def __init__(self, target: str, timeout: float) -> None:
-        options = channels.options([target], KEEP_ALIVE_SECONDS)
-        self._channel = grpc.insecure_channel(channels.address([target]), options)
+    def __init__(self, target: str, timeout: float, authorities: bytes | None = None) -> None:
+        address, options = channels.address([target]), channels.options([target], KEEP_ALIVE_SECONDS)
+        if authorities is None:
+            self._channel = grpc.insecure_channel(address, options)
+        else:
+            self._channel = grpc.secure_channel(address, grpc.ssl_channel_credentials(authorities), options)
         self._predict = self._channel.unary_unary(questions.PREDICT)
         self._timeout = timeout
 
@@ -62,6 +68,21 @@ class Connection:
     ) -> None:
         """Close the connection; requests that still run end."""
         self._channel.close()
+
+
+def read_authorities(path: Path) -> bytes:
+    """Certificates to trust, in PEM.
+
+    Raises:
+        SourceError: The file cannot be read, or holds no certificate.
+    """
+    try:
+        certificates = path.read_bytes()
+    except OSError as error:
+        raise SourceError(f"The certificates in {path} cannot be read: {error}") from error
+    if b"BEGIN CERTIFICATE" not in certificates:
+        raise SourceError(f"{path} holds no certificate; PEM is expected, -----BEGIN CERTIFICATE----- and so on.")
+    return certificates
 
 
 def read(reply: bytes) -> Answer:

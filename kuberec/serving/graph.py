@@ -6,6 +6,7 @@ TensorFlow generation load, and a call costs microseconds where `saved_model.loa
 
 import contextlib
 import logging
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ from kuberec.serving import status
 from kuberec.serving.codec import Array
 
 SERVE_TAG = "serve"
+
+Key = tuple[tuple[str, ...], tuple[str, ...]]
+"""Names of the tensors that are fed and fetched, for which TensorFlow prepares a graph."""
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +60,10 @@ class GraphSession:
             self._session.close()
             raise
         self.signatures: dict[str, Any] = dict(meta_graph.signature_def)
-        self._callables: dict[tuple[tuple[str, ...], tuple[str, ...]], Callable[..., Sequence[Any]] | None] = {}
+        self._callables: dict[Key, Callable[..., Sequence[Any]] | None] = {}
+        self._making = threading.Lock()
+        self._first_runs: dict[Key, threading.Lock] = {}
+        self._prepared: set[Key] = set()
 
     def run(self, feeds: dict[str, Array], fetches: Sequence[str], timeout: float | None) -> list[Array]:
         """Arrays by tensor name in, the fetched tensors' arrays out, in order.
@@ -94,7 +101,10 @@ class GraphSession:
     def _callable(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Callable[..., Sequence[Any]] | None:
         key = (feeds, fetches)
         if key not in self._callables:
-            self._callables[key] = self._make_callable(feeds, fetches)
+            # One thread prepares the graph, which takes a large one seconds; all at once would take as many times that.
+            with self._making:
+                if key not in self._callables:
+                    self._callables[key] = self._make_callable(feeds, fetches)
         return self._callables[key]
 
     def _make_callable(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Callable[..., Sequence[Any]] | None:
@@ -110,14 +120,29 @@ class GraphSession:
             return None
         return made
 
-    def _run_plainly(self, feeds: dict[str, Array], fetches: Sequence[str], timeout: float | None) -> Sequence[Any]:
+    def _run_plainly(self, feeds: dict[str, Array], fetches: tuple[str, ...], timeout: float | None) -> Sequence[Any]:
         graph = self._session.graph
         # What `Session.run` itself calls, without its conversion of the feeds: a wrong type must stay wrong.
         inputs = {graph.get_tensor_by_name(name)._as_tf_output(): array for name, array in feeds.items()}
         outputs = [graph.get_tensor_by_name(name)._as_tf_output() for name in fetches]
-        with _run_options(timeout) as options:
+        with self._first_alone((tuple(feeds), fetches), timeout), _run_options(timeout) as options:
             result: Sequence[Any] = self._session._call_tf_sessionrun(options, inputs, outputs, [], None)
         return result
+
+    @contextlib.contextmanager
+    def _first_alone(self, key: Key, timeout: float | None) -> Iterator[None]:
+        """Let one run prepare the graph while the others wait for it, but none longer than its time."""
+        if key in self._prepared:
+            yield
+            return
+        first = self._first_runs.setdefault(key, threading.Lock())
+        held = first.acquire(timeout=-1 if timeout is None else timeout)
+        try:
+            yield
+            self._prepared.add(key)
+        finally:
+            if held:
+                first.release()
 
 
 def _array(value: Any) -> Array:

@@ -41,6 +41,8 @@ class ServerOptions:
         warmup_runs: How often each warm-up request of a version runs; 0 for no warm-up.
         checks_methods: A signature answers only the procedure of its `method_name`.
         tensor_content: Answer Predict over gRPC with numbers in `tensor_content`.
+        owns_process: Nothing but this server lives in the process, and the garbage collector may be told to leave the
+            models alone.
     """
 
     host: str = LOCAL
@@ -66,3 +68,4 @@ class ServerOptions:
     warmup_runs: int = 1
     checks_methods: bool = False
     tensor_content: bool = False
+    owns_process: bool = False

@@ -1,6 +1,7 @@
 """gRPC reflection: clients such as grpcurl ask the server itself which procedures and messages there are."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool
@@ -19,7 +20,25 @@ def add_reflection(server: grpc.Server, others: Sequence[str] = ()) -> None:
         others: Full names of services besides TF Serving's own.
     """
     own = [f"{PACKAGE}.{name}" for name in PROCEDURES]
-    reflection.enable_server_reflection([*own, *others, reflection.SERVICE_NAME], server)
+    reflection.enable_server_reflection([*own, *others, reflection.SERVICE_NAME], server, _Descriptors())
+
+
+class _Descriptors:
+    """The pool of descriptors, which finds services by name but no procedures; some clients (ghz) ask for these."""
+
+    def __init__(self) -> None:
+        self._pool = descriptor_pool.Default()
+
+    def FindFileContainingSymbol(self, symbol: str) -> Any:  # noqa: N802
+        try:
+            return self._pool.FindFileContainingSymbol(symbol)
+        except KeyError:
+            service, _, procedure = symbol.rpartition(".")
+            found = self._pool.FindServiceByName(service)
+            return found.methods_by_name[procedure].containing_service.file
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pool, name)
 
 
 def _describe_services() -> descriptor_pb2.FileDescriptorProto:

@@ -66,9 +66,10 @@ class Servable:
         except BaseException:
             self._session.close()
             raise
-        self._lock = threading.Lock()
-        self._users = 0
+        self._users: list[None] = []  # its methods are atomic: requests need not wait for each other
         self._retired = False
+        self._closing = threading.Lock()
+        self._closed = False
 
     def run(
         self, api: str, feeds: dict[str, Array], fetches: Sequence[str], timeout: float | None = None
@@ -93,31 +94,27 @@ class Servable:
     @contextlib.contextmanager
     def in_use(self) -> Iterator[bool]:
         """Hold the session open for a request; False where the version has been retired already."""
-        with self._lock:
-            usable = not self._retired
-            self._users += usable
+        self._users.append(None)
         try:
-            yield usable
+            yield not self._retired
         finally:
-            if usable:
-                self._leave()
+            self._users.pop()
+            if self._retired:
+                self._close_if_idle()
 
     def retire(self) -> None:
         """Free the model as soon as the requests that use it are answered."""
-        with self._lock:
-            self._retired = True
-            idle = self._users == 0
+        self._retired = True
         if self._batches:
             self._batches.close()
-        if idle:
-            self._session.close()
+        self._close_if_idle()
 
-    def _leave(self) -> None:
-        with self._lock:
-            self._users -= 1
-            last = self._retired and self._users == 0
-        if last:
-            self._session.close()
+    def _close_if_idle(self) -> None:
+        with self._closing:
+            if self._users or self._closed:
+                return
+            self._closed = True
+        self._session.close()
 
 
 def _decoded(tensors: Mapping[str, Any]) -> dict[str, Array]:

@@ -62,7 +62,14 @@ class ModelServer:
             strict=options.strict,
             allow_unavailable_labels=options.allow_unavailable_labels,
             retries=options.retries,
-            loader=Loader(self.metrics, self._batching, options.session, options.checks_methods, options.warmup_runs),
+            loader=Loader(
+                metrics=self.metrics,
+                batching=self._batching,
+                session=options.session,
+                checks_methods=options.checks_methods,
+                warmup_runs=options.warmup_runs,
+                owns_process=options.owns_process,
+            ),
             stopping=self._stopping,
         )
         self._pollers = [

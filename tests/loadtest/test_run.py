@@ -18,7 +18,10 @@ from typing import Any
 import pytest
 import yaml
 
+from kuberec.serving.options import ServerOptions
+from kuberec.serving.server import ModelServer
 from loadtest.local import Subject, served
+from tests.kuberec.serving.authority import Authority
 from tests.kuberec.serving.saved_models import ITEMS, USERS, save_recommender
 
 pytestmark = pytest.mark.slow
@@ -176,3 +179,16 @@ def test_a_model_that_nobody_serves_fails(calm: tuple[Subject, str]) -> None:
     assert (code, report["verdict"]) == (1, "fail")
     assert report["figures"]["errors"] == {"NOT_FOUND": report["figures"]["intended"]}
     assert "Servable not found for request: Latest(books)" in told
+
+
+def test_a_server_is_asked_over_tls(subject: Subject, tmp_path: Path) -> None:
+    authority = Authority("the operator")
+    config = authority.write_ssl_config(tmp_path / "ssl.config")
+    (tmp_path / "ca.pem").write_text(authority.certificate)
+    (tmp_path / "stranger.pem").write_text(Authority("somebody else").certificate)
+    with ModelServer(subject.folder.parent, ServerOptions(ssl_config_file=config)) as server:
+        code, report, _ = play(subject, server.address, "--ca", str(tmp_path / "ca.pem"))
+        assert (code, report["verdict"]) == (0, "pass")
+        code, report, _ = play(subject, server.address, "--ca", str(tmp_path / "stranger.pem"))
+        assert (code, report["verdict"]) == (1, "fail")
+        assert report["figures"]["errors"].keys() == {"UNAVAILABLE"}

@@ -123,6 +123,7 @@ def test_a_command_line_of_tensorflow_model_server_is_taken_as_it_is(
     (films,) = models.read().model_config_list.config
     assert (films.name, films.base_path) == ("films", str(repository / "recommender"))
     assert options == ServerOptions(
+        owns_process=True,
         port=9000,
         rest_port=8080,
         rest_timeout=5.0,
@@ -164,7 +165,7 @@ def test_a_switch_may_be_written_with_false(
     kuberec: Kuberec, repository: Path, no_server: list[tuple[Any, ServerOptions]]
 ) -> None:
     kuberec("serve", "--repository", repository, "--enable_grpc_healthcheck_service=false", "--strict=false")
-    assert no_server[0][1] == ServerOptions(port=8500, channel_arguments=[])
+    assert no_server[0][1] == ServerOptions(port=8500, channel_arguments=[], owns_process=True)
 
 
 @pytest.mark.parametrize(

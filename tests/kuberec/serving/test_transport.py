@@ -1,16 +1,11 @@
 """How the server is reached: Unix socket, TLS, mTLS, channel arguments."""
 
-import datetime
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import prediction_service_pb2_grpc
 
@@ -18,41 +13,10 @@ from kuberec.errors import ConfigError, ServingError
 from kuberec.serving.options import ServerOptions
 from kuberec.serving.server import ModelServer
 from tests.kuberec.serving import rpc
+from tests.kuberec.serving.authority import Authority
 from tests.serving.conformance.models import publish
 
 REQUEST = rpc.predict_request("sum", {"a": [1.0], "b": [2.0]})
-
-
-class Authority:
-    """Signs certificates for `localhost`."""
-
-    def __init__(self, name: str) -> None:
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        self.certificate = self._sign(self._name, self._key, authority=True)
-
-    def issue(self) -> tuple[str, str]:
-        """A key and its certificate, as PEM texts."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-        plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        return key.private_bytes(serialization.Encoding.PEM, *plain).decode(), self._sign(name, key)
-
-    def _sign(self, name: x509.Name, key: ec.EllipticCurvePrivateKey, *, authority: bool = False) -> str:
-        now = datetime.datetime.now(datetime.UTC)
-        certificate = (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(self._name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=1))
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-            .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-            .sign(self._key, hashes.SHA256())
-        )
-        return certificate.public_bytes(serialization.Encoding.PEM).decode()
 
 
 @pytest.fixture(scope="module")
@@ -63,18 +27,7 @@ def authority() -> Authority:
 @pytest.fixture
 def ssl_config(authority: Authority, tmp_path: Path) -> Callable[..., Path]:
     """Writes an SSL config file with a fresh certificate; other fields as given."""
-
-    def write(**fields: str) -> Path:
-        key, certificate = authority.issue()
-        texts = {"server_key": key, "server_cert": certificate} | fields
-        quoted = {
-            name: text if text == "true" else '"' + text.replace("\n", "\\n") + '"' for name, text in texts.items()
-        }
-        path = tmp_path / "ssl.config"
-        path.write_text("".join(f"{name}: {text}\n" for name, text in quoted.items()))
-        return path
-
-    return write
+    return lambda **fields: authority.write_ssl_config(tmp_path / "ssl.config", **fields)
 
 
 @pytest.fixture(scope="module")

@@ -55,3 +55,15 @@ def test_a_service_describes_its_procedures(target: str, service: str, procedure
     assert {method.name for method in found.method} == procedures
     for method in found.method:
         assert method.input_type.startswith(".tensorflow.serving.")
+
+
+def test_a_procedure_is_described_by_the_file_of_its_service(target: str) -> None:
+    of_service = reflect(target, file_containing_symbol="tensorflow.serving.PredictionService")
+    of_procedure = reflect(target, file_containing_symbol="tensorflow.serving.PredictionService.Predict")
+    assert of_procedure.file_descriptor_response == of_service.file_descriptor_response
+
+
+@pytest.mark.parametrize("symbol", ["nothing", "tensorflow.serving.PredictionService.Nothing", "a.b.c"])
+def test_what_the_server_does_not_know_it_does_not_describe(target: str, symbol: str) -> None:
+    answer = reflect(target, file_containing_symbol=symbol)
+    assert answer.error_response.error_code == grpc.StatusCode.NOT_FOUND.value[0]

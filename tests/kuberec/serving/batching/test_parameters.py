@@ -108,6 +108,6 @@ def test_the_example_of_the_documents_is_one(tmp_path: Path) -> None:
     parameters = read_parameters(tmp_path / "batching.config")
     assert (parameters.max_batch_size, parameters.num_batch_threads, parameters.allowed_batch_sizes) == (
         128,
-        2,
+        1,
         (32, 128),
     )
