@@ -44,7 +44,7 @@ def test_a_folder_with_crds_and_what_they_define_is_installed_at_once_and_again(
             "RENDERED": str(tmp_path / "rendered.yaml"),
         }
         for _ in range(2):
-            command = [MANIFESTS / "third-party" / "install.sh", "pipelines-cluster"]
+            command = [str(MANIFESTS / "third-party" / "install.sh"), "pipelines-cluster"]
             done = subprocess.run(command, env=environment, capture_output=True, text=True)
             assert done.returncode == 0, done.stderr
         assert server.answer("get", "appproject", "test", "--namespace=kubeflow")
