@@ -1,3 +1,5 @@
+// The programs that `make apiserver` builds. Another release of Kubernetes: change its number throughout, 1.x.y of
+// k8s.io/kubernetes and 0.x.y of the others, and complete the rest by `make apiserver GOFLAGS=-mod=mod`.
 module kuberec/tests/manifests/apiserver
 
 go 1.24.0
