@@ -77,7 +77,8 @@ def structural(schema: Any) -> Any:
         return [structural(each) for each in schema]
     if not isinstance(schema, dict):
         return schema
-    if {"integer", "string"} <= {each.get("type") for each in schema.get("anyOf", [])}:
+    either = {each.get("type") for each in schema.get("anyOf", [])} >= {"integer", "string"}
+    if either and "x-kubernetes-int-or-string" not in schema:
         return {"x-kubernetes-int-or-string": True}
     return {key: structural(each) for key, each in schema.items()}
 

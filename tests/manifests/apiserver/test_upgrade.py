@@ -13,8 +13,9 @@ from tests.manifests.rendering import MANIFESTS, Manifest, manifests, rendered
 pytestmark = pytest.mark.slow
 
 DEV = MANIFESTS / "overlays" / "dev"
-NEXT_IMAGE = {"kuberec/pipeline:0.1.0": "kuberec/pipeline:0.2.0"}
-NEXT_NUMBERS = {"prepare-1": "prepare-2", "matrix-factorization-1": "matrix-factorization-2"}
+NEXT_VERSIONS = {r"(?m)^    models:$": "    # the next promotion\n    models:"}
+NEXT_IMAGE = {r"kuberec/pipeline:[\w.-]+": "kuberec/pipeline:next"}
+NEXT_NUMBERS = {r"prepare-\d+": "prepare-next", r"matrix-factorization-\d+": "matrix-factorization-next"}
 
 
 @pytest.fixture(scope="module")
@@ -25,25 +26,25 @@ def dev(programs: None, crds: list[Manifest], tmp_path_factory: pytest.TempPathF
 
 
 def apply_changed(applied: Applied, changes: dict[str, str]) -> Done:
-    """Apply the same with some words changed."""
+    """Apply the same with some words, found by patterns, changed."""
     text = rendered(applied.folder)
-    for old, new in changes.items():
-        assert old in text
-        text = text.replace(old, new)
+    for pattern, new in changes.items():
+        text, count = re.subn(pattern, new, text)
+        assert count, pattern
     objects = {"apiVersion": "v1", "kind": "List", "items": [*yaml.safe_load_all(text)]}
     return applied.server.apply("--filename=-", given=objects)
 
 
 def test_a_promotion_changes_the_versions_and_nothing_else(dev: Applied) -> None:
     before = dev.stored()
-    assert apply_changed(dev, {"versions: [1]": "versions: [1, 2]"}).returncode == 0
+    assert apply_changed(dev, NEXT_VERSIONS).returncode == 0
     after = dev.stored()
     assert [key for key in after if after[key] != before[key]] == [("ConfigMap", "kuberec", "model-versions")]
 
 
 def test_a_new_image_asks_for_new_numbers_of_what_cannot_be_changed(dev: Applied) -> None:
     refused = apply_changed(dev, NEXT_IMAGE).stderr
-    assert re.findall(r'(\w+)[\w.]* "([\w-]+)" is invalid', refused) == [("Job", "prepare-1")]
+    assert re.findall(r'(\w+)[\w.]* "([a-z-]+)\d+" is invalid', refused) == [("Job", "prepare-")]
     assert "field is immutable" in refused
     done = apply_changed(dev, NEXT_IMAGE | NEXT_NUMBERS)
     assert (done.returncode, done.stderr) == (0, "")
