@@ -15,12 +15,16 @@ COMPILED := pipelines/compiled/training.yaml
 DECLARED := manifests/base/pipelines/training.yaml
 OVERLAYS := $(notdir $(wildcard manifests/overlays/*))
 KUBECTL ?= kubectl
+APISERVER := tests/manifests/apiserver
+KUBERNETES := $(shell sed -n 's#^require k8s.io/kubernetes ##p' $(APISERVER)/go.mod)
+KUBEREC_APISERVER ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kuberec/kubernetes-$(KUBERNETES)
+GO_BUILD = CGO_ENABLED=0 go build -C $(APISERVER) -trimpath -buildvcs=false -ldflags '-s -w -X k8s.io/component-base/version.gitVersion=$(KUBERNETES)'
 COMPILE := PYTHONPATH=. $(BIN)/kfp dsl compile --py pipelines/training.py --output
 # A PipelineVersion cannot be changed: another pipeline is another version.
 DECLARE = PYTHONPATH=. $(BIN)/kfp dsl compile --py pipelines/training.py --kubernetes-manifest-format --include-pipeline-manifest \
   --namespace kubeflow --pipeline-name training --pipeline-version-name training-$$(sha256sum $(COMPILED) | cut -c -10) --output
 
-.PHONY: help setup demo loadtest test test-fast fuzz lint format strip compile golden render render-golden policy lock image bench-ingest bench-dirt bench-kill bench-retrieval bench-serving bench-loadtest bench-quality-ncf bench-quality-ratio bench-quality-table bench-quality-cold bench-setup bench-lock bench-speed-training bench-speed-quality bench-speed-catalogue bench-speed-ranking clean
+.PHONY: help setup demo loadtest test test-fast fuzz lint format strip compile golden render render-golden apiserver policy lock image bench-ingest bench-dirt bench-kill bench-retrieval bench-serving bench-loadtest bench-quality-ncf bench-quality-ratio bench-quality-table bench-quality-cold bench-setup bench-lock bench-speed-training bench-speed-quality bench-speed-catalogue bench-speed-ranking clean
 
 help:  ## Show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-22s %s\n", $$1, $$2}'
@@ -83,6 +87,12 @@ render:  ## Build every kustomization into build/manifests/, without a network; 
 render-golden:  ## Write what the overlays render to anew into tests/manifests/golden/
 	@for overlay in $(OVERLAYS); do \
 	  $(KUBECTL) kustomize manifests/overlays/$$overlay > tests/manifests/golden/$$overlay.yaml || exit 1; done
+
+apiserver:  ## Build the API server that the tests apply the manifests to, in KUBEREC_APISERVER or the user's cache; needs Go
+	@command -v go > /dev/null || { echo "Go 1.24 or newer is needed, and go is not found."; exit 1; }
+	@echo "Building kube-apiserver $(KUBERNETES) and etcd in $(KUBEREC_APISERVER); the first time takes many minutes."
+	$(GO_BUILD) -o '$(KUBEREC_APISERVER)/etcd' go.etcd.io/etcd/server/v3
+	$(GO_BUILD) -o '$(KUBEREC_APISERVER)/kube-apiserver' k8s.io/kubernetes/cmd/kube-apiserver
 
 policy: setup render  ## Scan the rendered manifests with checkov, fetched for the occasion; manifests/README.md says what is left out
 	$(BIN)/uv tool run checkov@3.3.30 -d build/manifests --framework kubernetes --compact --quiet --skip-download \

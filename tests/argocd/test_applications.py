@@ -94,6 +94,16 @@ def test_what_holds_data_is_never_pruned(folder: Any) -> None:
         assert "Prune=false" in each["metadata"]["annotations"]["argocd.argoproj.io/sync-options"], title(each)
 
 
+@pytest.mark.parametrize("folder", OVERLAYS, ids=lambda folder: str(folder.name))
+def test_what_is_replaced_by_force_is_so_only_when_it_differs(folder: Any) -> None:
+    options = [
+        each["metadata"].get("annotations", {}).get("argocd.argoproj.io/sync-options", "") for each in manifests(folder)
+    ]
+    if any("Force=true" in each for each in options):
+        template = application_sets()["kuberec"]["template"]["spec"]
+        assert "ApplyOutOfSyncOnly=true" in template["syncPolicy"]["syncOptions"]
+
+
 def test_every_remote_is_pinned_to_a_release() -> None:
     for name in THIRD_PARTY:
         folder = MANIFESTS / "third-party" / name

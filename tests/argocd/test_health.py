@@ -31,6 +31,7 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
     ("job-set", condition("Failed", message="restarts used up"), "Degraded", "restarts used up"),
     ("experiment", {}, "Progressing", "Experiment has not begun"),
     ("experiment", condition("Running", message="running"), "Healthy", "running"),
+    ("experiment", condition("Running", status="False"), "Progressing", "Experiment has not begun"),
     ("experiment", condition("Succeeded", message="goal reached"), "Healthy", "goal reached"),
     ("experiment", condition("Failed", message="too many failed trials"), "Degraded", "too many failed trials"),
     ("notebook", {"metadata": {}}, "Progressing", "Notebook is starting"),
@@ -41,6 +42,18 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
         {"metadata": {}, "status": {"readyReplicas": 0, "containerState": {"waiting": {"reason": "ErrImagePull"}}}},
         "Degraded",
         "ErrImagePull",
+    ),
+    (
+        "notebook",
+        {"metadata": {}, "status": {"containerState": {"waiting": {"reason": "CrashLoopBackOff"}}}},
+        "Degraded",
+        "CrashLoopBackOff",
+    ),
+    (
+        "notebook",
+        {"metadata": {}, "status": {"containerState": {"waiting": {"reason": "ImagePullBackOff"}}}},
+        "Degraded",
+        "ImagePullBackOff",
     ),
     (
         "notebook",

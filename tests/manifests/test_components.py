@@ -59,6 +59,17 @@ def test_keda_takes_the_place_of_the_autoscaler(tmp_path: Path) -> None:
     assert kinds.count("ScaledObject") == 1
 
 
+def test_the_namespace_of_a_team_is_one_that_its_profile_takes_over(tmp_path: Path) -> None:
+    built = build(tmp_path, "multi-tenant")
+    (profile,) = [each for each in built if each["kind"] == "Profile"]
+    owners = {
+        each["metadata"]["name"]: each["metadata"]["annotations"].get("owner")
+        for each in built
+        if each["kind"] == "Namespace"
+    }
+    assert owners[profile["metadata"]["name"]] == profile["spec"]["owner"]["name"]
+
+
 def test_gpus_for_the_server_and_for_training(tmp_path: Path) -> None:
     built = build(tmp_path, "gpu")
     for kind in ("Deployment", "ClusterTrainingRuntime"):

@@ -7,7 +7,7 @@ import kubernetes_validate
 import pytest
 
 from tests.manifests.conftest import Schemas
-from tests.manifests.rendering import Manifest, kustomizations, manifests, title
+from tests.manifests.rendering import ROOT, Manifest, kustomizations, manifests, named, title
 from tests.manifests.test_render import name
 
 KUBERNETES = "1.34"
@@ -25,6 +25,16 @@ def is_core(manifest: Manifest) -> bool:
 def test_core_resources_are_what_kubernetes_expects(folder: Path) -> None:
     for each in filter(is_core, manifests(folder)):
         kubernetes_validate.validate(each, KUBERNETES, strict=True)
+
+
+def test_every_health_check_is_of_a_kind_that_exists(crd_schemas: Schemas) -> None:
+    kinds = {f"{version.partition('/')[0]}_{kind}" for version, kind in crd_schemas}
+    prefix = "resource.customizations.health."
+    checked = {
+        key.removeprefix(prefix) for key in named(ROOT / "argocd", "ConfigMap", "argocd-cm")["data"] if prefix in key
+    }
+    assert checked <= kinds
+    assert len(checked) == len(list(ROOT.glob("argocd/health/*.lua")))
 
 
 @pytest.mark.parametrize("folder", kustomizations(), ids=name)
