@@ -45,7 +45,7 @@ class Sync:
         self._server = server
         self._label = label
         self._copies = Copies(repository, self._target, self._report)
-        self._troubles: dict[str, str] = {}
+        self._said: dict[str, str] = {}
         self._once = False
 
     def follow(self, *, once: bool = False) -> None:
@@ -99,8 +99,7 @@ class Sync:
             return served
         labelled = {name: each.only(self._label) for name, each in served.items()}
         for name, each in labelled.items():
-            unlabelled = PromotionError(f"No version of {name} has the label {self._label}: it is not served here.")
-            self._report(name, None if each.versions else unlabelled)
+            self._say(name, "" if each.versions else f"No version of {name} is labelled {self._label}: none is served.")
         return {name: each for name, each in labelled.items() if each.versions}
 
     def _available(self, client: Client, model: str) -> set[int]:
@@ -124,9 +123,13 @@ class Sync:
     def _report(self, subject: str, trouble: KuberecError | None) -> None:
         if trouble and self._once:
             raise trouble
-        if trouble and self._troubles.get(subject) != str(trouble):
-            log.warning("%s What is served stays as it is; tried again.", trouble)
-        self._troubles[subject] = str(trouble) if trouble else ""
+        self._say(subject, f"{trouble} What is served stays as it is; tried again." if trouble else "")
+
+    def _say(self, subject: str, text: str) -> None:
+        # Once, not each time.
+        if text and self._said.get(subject) != text:
+            log.warning("%s", text)
+        self._said[subject] = text
 
 
 def _in_use(client: Client, model: str, version: int) -> bool:

@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -6,15 +5,16 @@ import pytest
 from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
-from kuberec.errors import PromotionError
-from kuberec.gitops.follow import Follower, models_config, next_config
+from kuberec.gitops.models_config import keep_models, models_config, next_config, read, told, write
+from kuberec.gitops.versions import Served, read_versions
 from kuberec.serving.config import read_config
-from tests.kuberec.gitops.deployment import SERVED_YAML, VERSION_YAML
+from tests.kuberec.gitops.deployment import SERVED_YAML
+
+MODELS = Path("/models")
 
 
 def config(versions: list[int], **labels: int) -> Any:
-    text = f"models: {{m: {{versions: {versions}, labels: {labels}}}}}"
-    return text_format.Parse(models_config(text, "/models"), model_server_config_pb2.ModelServerConfig())
+    return models_config({"m": Served(tuple(versions), labels)}, MODELS)
 
 
 def loaded(*versions: int) -> Any:
@@ -22,17 +22,17 @@ def loaded(*versions: int) -> Any:
 
 
 def test_a_models_config_says_what_the_version_file_says(tmp_path: Path) -> None:
-    (tmp_path / "models.config").write_text(models_config(SERVED_YAML, "/models/"))
+    write(tmp_path / "models.config", models_config(read_versions(SERVED_YAML, ""), MODELS))
     expected = """
         model_config_list {
+          config {
+            name: "films" base_path: "/models/films" model_platform: "tensorflow"
+            model_version_policy { specific { versions: 7 } } version_labels { key: "stable" value: 7 }
+          }
           config {
             name: "recommender" base_path: "/models/recommender" model_platform: "tensorflow"
             model_version_policy { specific { versions: 1 } }
             version_labels { key: "canary" value: 1 } version_labels { key: "stable" value: 1 }
-          }
-          config {
-            name: "films" base_path: "/models/films" model_platform: "tensorflow"
-            model_version_policy { specific { versions: 7 } } version_labels { key: "stable" value: 7 }
           }
         }"""
     assert read_config(tmp_path / "models.config") == text_format.Parse(
@@ -40,14 +40,34 @@ def test_a_models_config_says_what_the_version_file_says(tmp_path: Path) -> None
     )
 
 
-def test_a_file_without_models_is_a_list_without_models() -> None:
-    parsed = text_format.Parse(models_config(VERSION_YAML, "/m"), model_server_config_pb2.ModelServerConfig())
-    assert parsed.WhichOneof("config") == "model_config_list"
+def test_what_was_written_is_read_back(tmp_path: Path) -> None:
+    write(tmp_path / "models.config", config([1, 2], stable=1, canary=2))
+    assert read(tmp_path / "models.config") == config([1, 2], stable=1, canary=2)
 
 
-def test_a_bad_file_is_named() -> None:
-    with pytest.raises(PromotionError, match=r"dev/version\.yaml has no mapping"):
-        models_config("", "/models", "dev/version.yaml")
+@pytest.mark.parametrize("content", [None, b"", b"half a con", b"\xff"])
+def test_what_is_no_config_counts_as_nothing(tmp_path: Path, content: bytes | None) -> None:
+    if content is not None:
+        (tmp_path / "models.config").write_bytes(content)
+    assert read(tmp_path / "models.config") is None
+
+
+def test_no_models_are_a_list_without_models(tmp_path: Path) -> None:
+    write(tmp_path / "models.config", models_config({}, MODELS))
+    assert read_config(tmp_path / "models.config").WhichOneof("config") == "model_config_list"
+    assert read(tmp_path / "models.config") == models_config({}, MODELS)
+
+
+def test_a_config_is_told_in_a_line() -> None:
+    served = {"m": Served((1, 2), {"stable": 1, "canary": 2}), "n": Served((7,), {"stable": 7})}
+    assert told(models_config(served, MODELS)) == "m 1, 2 (canary 2, stable 1); n 7 (stable 7)"
+
+
+def test_a_model_that_is_kept_stays_as_it_is_or_out() -> None:
+    old, new = Served((1,), {"stable": 1}), Served((2,), {"stable": 2})
+    current, wanted = models_config({"a": old, "b": old}, MODELS), models_config({"a": new, "b": new, "c": new}, MODELS)
+    assert keep_models(wanted, current, {"b", "c"}) == models_config({"a": new, "b": old}, MODELS)
+    assert keep_models(wanted, None, set()) == wanted
 
 
 def test_the_first_config_is_what_is_wanted() -> None:
@@ -80,55 +100,3 @@ def test_what_is_wanted_may_change_on_the_way() -> None:
     back = config([1], stable=1)
     assert next_config(step, back, loaded(1, 2)) == back
     assert next_config(step, config([1, 3], stable=3), loaded(1, 2)) == config([1, 2, 3], stable=1)
-
-
-@pytest.fixture
-def files(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
-    version_file, output = tmp_path / "version.yaml", tmp_path / "models.config"
-    version_file.write_text(SERVED_YAML)
-    yield version_file, output
-    assert {path.name for path in tmp_path.iterdir()} <= {"version.yaml", "models.config"}
-
-
-def follow(version_file: Path, output: Path, rounds: int = 1) -> None:
-    """Follow for some rounds, with a server that nobody reaches."""
-    left = iter([False] * rounds)
-    Follower(version_file, "/models", output, "localhost:1").follow(lambda: next(left, True), poll_seconds=0)
-
-
-def test_an_unchanged_file_is_not_written_again(files: tuple[Path, Path]) -> None:
-    follow(*files)
-    written = files[1].stat()
-    follow(*files, rounds=3)
-    assert files[1].stat().st_ino == written.st_ino
-
-
-def test_without_the_server_labels_in_use_stay(files: tuple[Path, Path]) -> None:
-    version_file, output = files
-    follow(version_file, output)
-    version_file.write_text(SERVED_YAML.replace("[1] ", "[1, 2] ").replace("canary: 1", "canary: 2"))
-    follow(version_file, output)
-    model = read_config(output).model_config_list.config[0]
-    assert list(model.model_version_policy.specific.versions) == [1, 2]
-    assert dict(model.version_labels) == {"stable": 1, "canary": 1}
-
-
-@pytest.mark.parametrize("text", ["models: [", None])
-def test_a_bad_file_changes_nothing_and_is_told_once(
-    files: tuple[Path, Path], text: str | None, caplog: pytest.LogCaptureFixture
-) -> None:
-    version_file, output = files
-    follow(version_file, output)
-    before = output.read_text()
-    version_file.unlink()
-    if text:
-        version_file.write_text(text)
-    follow(version_file, output, rounds=3)
-    assert output.read_text() == before
-    assert [record.levelname for record in caplog.records if "stays as it is" in record.message] == ["WARNING"]
-
-
-def test_a_damaged_output_is_written_anew(files: tuple[Path, Path]) -> None:
-    files[1].write_text("half a con")
-    follow(*files)
-    assert read_config(files[1]).model_config_list.config[0].name == "recommender"
