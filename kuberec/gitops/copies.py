@@ -1,8 +1,8 @@
 """Copies of published versions on this machine: `<target>/<model>/<version>/`, whole or not there.
 
-A copy is made under a hidden name, checked against the hashes that the version was published with, and renamed. It is made
-in the background: while a version is on its way, or its repository away, the versions that are here can be served, and
-rolled back to.
+A copy is made under a hidden name, checked against the hashes that the version was published with, and renamed. It is
+made in the background: while a version is on its way, or its repository away, the versions that are here can be served,
+and rolled back to.
 """
 
 import logging
@@ -20,6 +20,8 @@ MARK = ".sync-models"
 """File that says that a folder was filled by this module, which deletes there what is no longer needed."""
 BLOCK = 8 << 20
 """Bytes of a file that are asked for at a time."""
+PARALLEL = 4
+"""Copies that are made at a time: each holds a few blocks in memory, and a sidecar has little of it."""
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
 """Times until a copy that failed is tried again; the first one doubles until it is the longest."""
@@ -103,6 +105,8 @@ class _Copying(threading.Thread):
         trouble: Why there is no whole copy; None when there is.
     """
 
+    _slots = threading.Semaphore(PARALLEL)
+
     def __init__(self, repository: str, copy: Path) -> None:
         super().__init__(daemon=True)
         self._repository = repository
@@ -114,7 +118,7 @@ class _Copying(threading.Thread):
         try:
             # Opened anew each time, since credentials change.
             source = open_folder(self._repository) / self._copy.parent.name / self._copy.name
-            with reaching(source, "It is not copied."):
+            with self._slots, reaching(source, "It is not copied."):
                 copy_version(source, self._copy)
         except KuberecError as error:
             self.trouble = error

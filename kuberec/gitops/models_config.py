@@ -2,9 +2,9 @@
 
 TF Serving moves labels before it loads versions, and refuses a config that moves a label in use to a version that is
 not available; it would keep refusing for ever. So a change is taken in two steps: old and new versions with the old
-labels, and, once the server says that the new ones are available, what is wanted. A version that does not come up leaves
-the labels where they are. Which step is next is read from the written file and the server alone, so that whoever writes
-it may be killed at any moment.
+labels, and, once the server says that the new ones are available, what is wanted. A version that does not come up
+leaves the labels where they are. Which step is next is read from the written file and the server alone, so that whoever
+writes it may be killed at any moment.
 """
 
 from collections.abc import Callable, Mapping

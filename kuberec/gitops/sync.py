@@ -86,7 +86,7 @@ class Sync:
             return False
         wanted = configs.models_config(served, self._target)
         reachable = configs.keep_models(wanted, current, missing)
-        step = configs.next_config(current, reachable, lambda name: self._available(client, name))
+        step = configs.next_config(current, reachable, lambda name: self._available(client, name, served))
         if step != current:
             configs.write(self._output, step)
             log.info("%s now says: %s", self._output, configs.told(step))
@@ -102,13 +102,19 @@ class Sync:
             self._say(name, "" if each.versions else f"No version of {name} is labelled {self._label}: none is served.")
         return {name: each for name, each in labelled.items() if each.versions}
 
-    def _available(self, client: Client, model: str) -> set[int]:
+    def _available(self, client: Client, model: str, served: dict[str, Served]) -> set[int]:
+        trouble = None
         try:
             states = client.status(model)
         except ServingError as error:
-            self._report(f"labels of {model}", ServingError(f"The labels of {model} wait for the server. {error}"))
-            return set()
-        self._report(f"labels of {model}", None)
+            states, trouble = [], ServingError(f"The labels of {model} wait for the server. {error}")
+        wanted = served[model].versions if model in served else ()
+        for each in states:
+            if each.version in wanted and each.error:
+                trouble = ServingError(
+                    f"Version {each.version} of {model} does not load. The server says: {each.error}."
+                )
+        self._report(f"labels of {model}", trouble)
         return {each.version for each in states if each.state == AVAILABLE}
 
     def _remove_unneeded(self, client: Client, config: Config, served: dict[str, Served]) -> None:

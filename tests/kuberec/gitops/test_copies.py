@@ -212,5 +212,6 @@ def test_a_folder_that_holds_other_versions_is_no_target(tmp_path: Path, told: T
 
 def test_its_own_folder_is_taken_again(tmp_path: Path, told: Told) -> None:
     publish(tmp_path / "models", 1)
-    until(lambda copies=Copies(str(tmp_path / "models"), tmp_path / "served", told): copies.ready(MODEL, 1))  # type: ignore[misc]
+    copies = Copies(str(tmp_path / "models"), tmp_path / "served", told)
+    until(lambda: copies.ready(MODEL, 1))
     Copies(str(tmp_path / "models"), tmp_path / "served", told)

@@ -115,8 +115,9 @@ def test_what_goes_wrong_on_the_way_fails_no_request(flags: tuple[str, ...], tmp
         there.promote(version, "canary")
         return (models / MODEL / str(version) / GRAPH).rename(tmp_path / GRAPH)
 
+    publish(models, 5, lambda folder: (folder / GRAPH).write_text("no graph"), work=tmp_path / "steps")
     with (
-        there.serve(*flags) as server,
+        there.serve(*flags, "--max_num_load_retries=0") as server,
         Load(server.target, MODEL, ["stable", "canary"]) as load,
     ):
         command = there.following("--server", server.target, repository=mount)
@@ -140,11 +141,18 @@ def test_what_goes_wrong_on_the_way_fails_no_request(flags: tuple[str, ...], tmp
             command.kill()
         assert load.labelled == {"stable": 1, "canary": 2}
         graph.rename(models / MODEL / "3" / GRAPH)
-        with there.following("--server", server.target, repository=mount):
+        with there.following("--server", server.target, repository=mount) as again:
             until(labelled(1, 3), load)
             mount.unlink()
             there.roll_back()
             until(labelled(1, 2), load)
+            until(lambda: there.copied() == {"1", "2"}, load)
+
+            mount.symlink_to(models)
+            there.promote(5, "canary")
+            until(lambda: again.said(f"Version 5 of {MODEL} does not load") > 0, load)
+            assert load.labelled == {"stable": 1, "canary": 2}
+            there.roll_back()
             until(lambda: there.copied() == {"1", "2"}, load)
         assert server.running()
     assert not load.failures
@@ -152,16 +160,17 @@ def test_what_goes_wrong_on_the_way_fails_no_request(flags: tuple[str, ...], tmp
 
 def test_a_server_of_one_label_answers_every_label(tmp_path: Path) -> None:
     there = Deployment(tmp_path, str(tmp_path / "models"))
+    steps: list[tuple[Callable[[], None], int]] = [
+        (lambda: there.promote(2, "canary"), 2),
+        (lambda: there.promote(3, "canary"), 3),
+        (there.roll_back, 2),
+    ]
     with (
         there.serve(AS_TF_SERVING) as server,
         there.following("--server", server.target, "--label", "canary"),
         Load(server.target, MODEL, ["stable", "canary"]) as load,
     ):
-        for step, version in (
-            (lambda: there.promote(2, "canary"), 2),
-            (lambda: there.promote(3, "canary"), 3),
-            (there.roll_back, 2),
-        ):
+        for step, version in steps:
             step()
             until(lambda now=version: load.labelled == {"stable": now, "canary": now}, load)  # type: ignore[misc]
             until(lambda now=version: there.copied() == {str(now)}, load)  # type: ignore[misc]
