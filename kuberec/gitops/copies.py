@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from kuberec.artifacts import MANIFEST, read_manifest, verify_artifact
-from kuberec.errors import ArtifactError, KuberecError, PromotionError
+from kuberec.errors import ArtifactError, KuberecError, PromotionError, ServingError
 from kuberec.storage import Folder, open_folder, reaching
 
 MARK = ".sync-models"
@@ -77,12 +77,14 @@ class Copies:
             model, name = path.parent.name, path.name.removeprefix(".")
             if not name.isascii() or not name.isdecimal() or int(name) in needed.get(model, set()):
                 continue
-            if path.with_name(name) not in self._running:
+            copying = self._running.get(path.with_name(name))
+            if copying is None or not copying.is_alive():
                 yield model, int(name)
 
     def remove(self, model: str, version: int) -> None:
         """Delete a copy, and what is left of a half one."""
         copy = self._target / model / str(version)
+        self._running.pop(copy, None)
         self._whole.discard(copy)
         _remove(copy)
         log.info("%s is deleted: nothing serves it", copy)
@@ -111,7 +113,7 @@ class _Copying(threading.Thread):
         super().__init__(daemon=True)
         self._repository = repository
         self._copy = copy
-        self.trouble: KuberecError | None = None
+        self.trouble: KuberecError | None = ServingError(f"{copy} was not made.")
 
     def run(self) -> None:
         """Make the copy; never raises."""
@@ -120,6 +122,7 @@ class _Copying(threading.Thread):
             source = open_folder(self._repository) / self._copy.parent.name / self._copy.name
             with self._slots, reaching(source, "It is not copied."):
                 copy_version(source, self._copy)
+            self.trouble = None
         except KuberecError as error:
             self.trouble = error
 

@@ -1,6 +1,6 @@
 """Promote a version, roll the last promotion back, tell the history: each a commit that edits version.yaml.
 
-A commit says what shall be served. How a server gets there without a failed request is `follow.py`'s part.
+A commit says what shall be served. How a server gets there without a failed request is `sync.py`'s part.
 """
 
 import json

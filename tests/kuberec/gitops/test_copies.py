@@ -184,17 +184,22 @@ def test_what_is_not_needed_is_named_and_can_be_removed(tmp_path: Path, told: To
     until(lambda: copies.ready(MODEL, 1))
 
 
-def test_a_copy_on_its_way_is_not_removed(tmp_path: Path, told: Told) -> None:
+def test_a_copy_on_its_way_is_removed_when_it_has_come(tmp_path: Path, told: Told) -> None:
     publish(tmp_path / "models", 1)
     stuck = tmp_path / "models" / MODEL / "1" / "saved_model.pb"
+    content = stuck.read_text()
     stuck.unlink()
     os.mkfifo(stuck)
     copies = Copies(str(tmp_path / "models"), tmp_path / "served", told)
     assert not copies.ready(MODEL, 1)
     until((tmp_path / "served" / MODEL / ".1").exists)
     assert list(copies.besides({})) == []
-    stuck.open("w").close()
-    until(lambda: copies.ready(MODEL, 1) or told.troubles)
+    with stuck.open("w") as writer:
+        writer.write(content)
+    until((tmp_path / "served" / MODEL / "1").exists)
+    until(lambda: list(copies.besides({})) == [(MODEL, 1)])
+    copies.remove(MODEL, 1)
+    assert not list((tmp_path / "served" / MODEL).iterdir())
 
 
 def test_a_folder_that_holds_other_versions_is_no_target(tmp_path: Path, told: Told) -> None:
