@@ -108,9 +108,8 @@ class Sync:
             states = client.status(model)
         except ServingError as error:
             states, trouble = [], ServingError(f"The labels of {model} wait for the server. {error}")
-        wanted = served[model].versions if model in served else ()
         for each in states:
-            if each.version in wanted and each.error:
+            if each.version in served[model].versions and each.error:
                 trouble = ServingError(
                     f"Version {each.version} of {model} does not load. The server says: {each.error}."
                 )
