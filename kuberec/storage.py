@@ -52,4 +52,5 @@ def reaching(folder: Folder, hint: str) -> Iterator[None]:
     except KuberecError:
         raise
     except Exception as error:  # each object store's client has a tree of errors of its own
-        raise ServingError(f"{folder} cannot be used: {error or type(error).__name__}. {hint}") from error
+        reason = str(error).rstrip(".") or type(error).__name__
+        raise ServingError(f"{folder} cannot be used: {reason}. {hint}") from error
