@@ -99,8 +99,8 @@ policy: setup render  ## Scan the rendered manifests with checkov, fetched for t
 	  --skip-check CKV_K8S_15,CKV_K8S_40,CKV_K8S_43
 
 lock: setup  ## Pin the newest packages that setup.py allows: requirements.lock for images, requirements-dev.lock for work
-	$(RESOLVE) --extra pipelines --output-file requirements.lock
-	$(RESOLVE) --extra dev --constraints requirements.lock --output-file $(LOCK)
+	$(RESOLVE) --extra dev --output-file $(LOCK)
+	$(RESOLVE) --extra pipelines --extra s3 --constraints $(LOCK) --output-file requirements.lock
 
 image:  ## Build the image that the steps run in
 	docker build --target pipeline --tag kuberec/pipeline:0.1.0 .

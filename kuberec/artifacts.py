@@ -14,9 +14,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kuberec.errors import ArtifactError
+
+if TYPE_CHECKING:
+    from kuberec.storage import Folder
 
 MANIFEST = "manifest.json"
 MANIFEST_VERSION = 1
@@ -51,7 +54,7 @@ class Manifest:
     schema_version: int = MANIFEST_VERSION
 
 
-def file_hash(path: Path) -> str:
+def file_hash(path: "Folder") -> str:
     """SHA-256 of a file's bytes, as hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:
@@ -133,16 +136,16 @@ def new_artifact(
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def read_manifest(folder: Path | str) -> Manifest:
+def read_manifest(folder: "Folder | str") -> Manifest:
     """Read an artifact's manifest.
 
     Raises:
         ArtifactError: The folder is no finished artifact.
     """
-    path = Path(folder) / MANIFEST
+    path = _opened(folder) / MANIFEST
     try:
         return Manifest(**json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise ArtifactError(
             f"{folder} is no finished artifact: it has no {MANIFEST}. Run the step that writes it, or name its output."
         ) from None
@@ -150,7 +153,7 @@ def read_manifest(folder: Path | str) -> Manifest:
         raise ArtifactError(f"{path} cannot be read ({error}). Delete the folder and run its step again.") from error
 
 
-def verify_artifact(folder: Path | str) -> Manifest:
+def verify_artifact(folder: "Folder | str") -> Manifest:
     """Read a manifest and check every hashed file against it.
 
     Raises:
@@ -158,14 +161,21 @@ def verify_artifact(folder: Path | str) -> Manifest:
     """
     manifest = read_manifest(folder)
     for name, digest in manifest.files.items():
-        path = Path(folder) / name
-        if not path.is_file():
-            raise ArtifactError(f"{folder}: the file {name} is missing. Run the step that writes this folder again.")
-        if file_hash(path) != digest:
+        try:
+            found = file_hash(_opened(folder) / name)
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            raise ArtifactError(
+                f"{folder}: the file {name} is missing. Run the step that writes this folder again."
+            ) from None
+        if found != digest:
             raise ArtifactError(f"{folder}: the file {name} was changed after it was written. Run its step again.")
     if content_hash(manifest.files) != manifest.content_hash:
         raise ArtifactError(f"{folder}: {MANIFEST} was changed after it was written. Run its step again.")
     return manifest
+
+
+def _opened(folder: "Folder | str") -> "Folder":
+    return Path(folder) if isinstance(folder, str) else folder
 
 
 def _hash_files(folder: Path, unhashed: Sequence[str]) -> dict[str, str]:

@@ -1,10 +1,12 @@
-"""The step `promote`: publish an export as the next version of a model repository folder.
+"""The step `promote`: publish an export as the next version of a model repository, a folder or an object store.
 
     <repository>/<name>/<version>/    saved_model.pb, variables/, assets.extra/, …   what the server reads
                                       manifest.json, model_card.md                   the export's own
                                       verdict/                                       what the gate said of it
 
-The version is written under a name that no server takes for one and then renamed, so it appears whole or not at all.
+In a folder the version is written under a name that no server takes for one and then renamed, so it appears whole or
+not at all. An object store renames nothing: there the version's manifest is written last, and without it nobody takes
+the version for whole.
 """
 
 import errno
@@ -17,12 +19,13 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import psutil
+from upath import UPath
 
 from kuberec.artifacts import MANIFEST, read_manifest, verify_artifact
 from kuberec.errors import ArtifactError, ServingError
+from kuberec.storage import Folder, open_folder, reaching
 
 VERDICT_FILE = "verdict.json"
 VERDICT_FOLDER = "verdict"
@@ -44,11 +47,12 @@ def promote(export: Path | str, verdict: Path | str, repository: Path | str, nam
     Args:
         export: The output of `export`.
         verdict: The output of `gate` for exactly that export.
-        repository: Folder or `file://` URI of the model repository; made where it does not exist.
+        repository: Folder or URI of the model repository. A folder is made where it does not exist; a bucket is not. An
+            object store has to refuse `If-None-Match: *` for an object that exists, as Amazon's S3 does.
         name: The model's name in it.
 
     Returns:
-        The version's number: one above the highest there, from 1.
+        The version's number: above the highest there, from 1.
 
     Raises:
         ServingError: The verdict is none, refuses, or is another export's; the repository cannot be written.
@@ -57,14 +61,13 @@ def promote(export: Path | str, verdict: Path | str, repository: Path | str, nam
     export, verdict = Path(export), Path(verdict)
     content = check_verdict(export, verdict)
     folder = model_folder(repository, name)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return _publish(export, verdict, folder, content)
-    except OSError as error:
-        raise ServingError(f"{folder} cannot be written: {error}. Nothing was published.") from error
+    with reaching(folder, "Nothing was published."):
+        if isinstance(folder, Path):
+            return _publish(export, verdict, folder, content)
+        return _upload(export, verdict, folder, content)
 
 
-def check_verdict(export: Path, verdict: Path) -> str:
+def check_verdict(export: Folder, verdict: Folder) -> str:
     """The export's content hash, if the verdict is a passed one for it. Raises as `promote`."""
     exported = verify_artifact(export)
     judged = verify_artifact(verdict)
@@ -82,19 +85,37 @@ def check_verdict(export: Path, verdict: Path) -> str:
     return exported.content_hash
 
 
-def latest_version(repository: Path | str, name: str) -> Path | None:
-    """The folder of a model's highest version, None when nothing was published yet."""
-    folder = model_folder(repository, name)
-    versions = published_versions(folder) if folder.is_dir() else {}
+def latest_version(repository: Path | str, name: str) -> Folder | None:
+    """The folder of a model's highest version, None when nothing was published yet.
+
+    Raises:
+        ServingError: The repository cannot be read.
+    """
+    versions = whole_versions(repository, name)
     return versions[max(versions)] if versions else None
 
 
-def published_versions(folder: Path) -> dict[int, Path]:
+def whole_versions(repository: Path | str, name: str) -> dict[int, Folder]:
+    """The versions of a model that may be served.
+
+    Raises:
+        ServingError: No server takes such a name, or the repository cannot be read.
+    """
+    folder = model_folder(repository, name)
+    with reaching(folder, "Check the address and the right to read it."):
+        versions = published_versions(folder) if folder.is_dir() else {}
+        if isinstance(folder, Path):
+            return versions
+        return {number: version for number, version in versions.items() if (version / MANIFEST).exists()}
+
+
+def published_versions(folder: Folder) -> dict[int, Any]:
     """Everything in a model's folder that is named by a number, whole or not."""
     return {int(path.name): path for path in folder.iterdir() if path.name.isascii() and path.name.isdecimal()}
 
 
 def _publish(export: Path, verdict: Path, folder: Path, content: str) -> int:
+    folder.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(folder)
     temporary = folder / f"{_PUBLISHING}{uuid.uuid4().hex}-{os.getpid()}@{socket.gethostname()}"
     try:
@@ -131,30 +152,60 @@ def _renamed(source: Path, target: Path) -> bool:
     return True
 
 
-def _content_of(version: Path) -> str:
-    if not (version / MANIFEST).is_file():
-        return ""
+def _upload(export: Path, verdict: Path, folder: UPath, content: str) -> int:
+    # What a killed upload leaves has no manifest and keeps its number: nobody can tell it from one that still runs.
+    versions = published_versions(folder) if folder.is_dir() else {}
+    latest = max(versions, default=0)
+    if latest and _content_of(versions[latest]) == content:
+        return latest
+    number = _claim(folder, latest + 1, (verdict / MANIFEST).read_bytes())
+    version = folder / str(number)
+    _put(verdict, version / VERDICT_FOLDER)
+    _put(export, version)
+    _put_file(export / MANIFEST, version / MANIFEST)
+    return number
+
+
+def _claim(folder: UPath, number: int, manifest: bytes) -> int:
+    """The first number, from `number` on, whose verdict nobody has begun to write."""
+    while True:
+        path = folder / str(number) / VERDICT_FOLDER / MANIFEST
+        try:
+            path.fs.pipe_file(path.path, manifest, mode="create")
+        except FileExistsError:
+            number += 1
+        else:
+            return number
+
+
+def _put(source: Path, target: UPath) -> None:
+    """Copy a folder but for its manifest."""
+    for path in sorted(source.rglob("*")):
+        name = path.relative_to(source).as_posix()
+        if not path.is_dir() and name != MANIFEST:
+            _put_file(path, target / name)
+
+
+def _put_file(source: Path, target: UPath) -> None:
+    target.fs.put_file(str(source), target.path)
+
+
+def _content_of(version: Folder) -> str:
     try:
         return read_manifest(version).content_hash
     except ArtifactError:
         return ""
 
 
-def model_folder(repository: Path | str, name: str) -> Path:
+def model_folder(repository: Path | str, name: str) -> Folder:
     """Where the versions of a model lie; the folder need not exist.
 
     Raises:
-        ServingError: No server takes such a name, or the repository is no folder of this machine.
+        ServingError: No server takes such a name, or nothing here can reach such a repository.
     """
     if not _NAME.fullmatch(name):
         raise ServingError(f"A model's name is made of letters, digits and `_.-`, got {name!r}.")
-    text = str(repository)
-    scheme, separator, _ = text.partition("://")
-    if separator and scheme != "file":
-        raise ServingError(
-            f"{text}: publishing into {scheme}:// storage is not supported. Name a folder or a file:// URI."
-        )
-    return Path(unquote(urlsplit(text).path) if separator else text) / name
+    return open_folder(repository) / name
 
 
 def _reasons(decision: Mapping[str, Any]) -> str:

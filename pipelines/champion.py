@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kuberec.artifacts import MANIFEST, read_manifest, write_json
 from kuberec.promote import latest_version
+from kuberec.storage import Folder, open_folder
 
 
 @dataclass
@@ -42,10 +43,14 @@ def find_champion(repository: str, model_name: str, earlier: RunRecord | None) -
     latest = latest_version(repository, model_name)
     if latest is None:
         return ""
-    if earlier and earlier.exported == _content(latest) and (not earlier.champion or Path(earlier.champion).is_dir()):
+    if earlier and earlier.exported == _content(latest) and _exists(earlier.champion):
         return earlier.champion
     return str(latest)
 
 
-def _content(version: Path) -> str:
+def _exists(champion: str) -> bool:
+    return not champion or open_folder(champion).is_dir()
+
+
+def _content(version: Folder) -> str:
     return read_manifest(version).content_hash if (version / MANIFEST).is_file() else ""

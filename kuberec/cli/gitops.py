@@ -1,4 +1,4 @@
-"""The verbs of what is served where: promote, rollback, history, models-config."""
+"""The verbs of what is served where: promote, rollback, history, sync-models."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +10,6 @@ from kuberec.cli.output import print_facts, print_json, print_rows
 from kuberec.cli.serving import TARGET
 
 if TYPE_CHECKING:
-    from kuberec.gitops.follow import Follower
     from kuberec.gitops.promotion import Pushed
     from kuberec.gitops.record import Record
 
@@ -18,7 +17,7 @@ SHOWN_HASH = 12
 DEV = "dev"
 
 ModelRepository = Annotated[
-    str, typer.Option("--repository", "-r", help="The model repository: a folder or a file:// URI.")
+    str, typer.Option("--repository", "-r", help="The model repository: a folder, or a URI such as s3://bucket/models.")
 ]
 Remote = Annotated[str, typer.Option("--git", help="The Git repository: a folder, a URL, or host:path.")]
 EnvironmentName = Annotated[str, typer.Option("--env", help="The environment, a folder of manifests/overlays.")]
@@ -131,44 +130,43 @@ def history(
         print_rows(f"{len(records)} changes of what {env} serves", [_row(record) for record in records])
 
 
-def models_config(
-    version_file: Annotated[Path, typer.Argument(help="A version.yaml, in a checkout or mounted.")],
+def sync_models(
+    versions: Annotated[Path, typer.Option(help="The version.yaml, in a checkout or mounted; read every second.")],
+    target: Annotated[
+        Path, typer.Option(help="Folder for the copies and for models.config; what nothing serves is deleted there.")
+    ],
     repository: ModelRepository = str(REPOSITORY),
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="The file to write; stdout by default.")] = None,
-    watch: Annotated[
-        bool, typer.Option("--watch", help="Write the file anew whenever the version.yaml changes, until stopped.")
-    ] = False,
+    label: Annotated[
+        str, typer.Option(help="Expose the version with this label alone, as if it were the only one.")
+    ] = "",
     server: Annotated[
-        str, typer.Option(help="With --watch, the server that reads the file: labels wait until it has loaded.")
+        str, typer.Option(help="The server that reads the target: labels wait until it has loaded their versions.")
     ] = TARGET,
+    once: Annotated[
+        bool, typer.Option("--once", help="End when all is as version.yaml says, or with the first error.")
+    ] = False,
 ) -> None:
-    """Write the models.config with which a model server serves what a version.yaml says.
+    """Keep a model server in step with a version.yaml: copy the versions that it names, and write the models.config.
+
+    A version is exposed when its copy is whole. What goes wrong is logged, changes nothing, and is tried again.
 
     \b
     Examples:
-      kuberec models-config manifests/overlays/dev/version.yaml --repository /models
-      kuberec models-config manifests/overlays/dev/version.yaml -r var/models -o var/models.config --watch
+      kuberec sync-models --versions manifests/overlays/dev/version.yaml --target var/served --once
+      kuberec sync-models --versions /etc/kuberec/version.yaml --repository s3://bucket/models --target /models
+      kuberec sync-models --versions /etc/kuberec/version.yaml --target /models --label canary
     """
-    from kuberec.artifacts import write_text
-    from kuberec.errors import PromotionError
-    from kuberec.gitops import follow
+    import logging
+    import signal
+    import sys
 
-    base = repository if "://" in repository else str(Path(repository).absolute())
-    if watch:
-        if output is None:
-            raise typer.BadParameter("--watch needs --output, the file that the server reads")
-        _follow(follow.Follower(version_file, base, output, server))
-        return
-    try:
-        text = follow.models_config(version_file.read_text(encoding="utf-8"), base, str(version_file))
-        if output:
-            write_text(output, text)
-        else:
-            typer.echo(text, nl=False)
-    except OSError as error:
-        raise PromotionError(
-            f"{error}. Name a version.yaml that can be read and an output that can be written."
-        ) from error
+    from kuberec.gitops.sync import Sync
+
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("kuberec").setLevel(logging.INFO)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))  # at any moment: nothing is ever half done
+    Sync(versions, repository, target, server, label).follow(once=once)
 
 
 def _print_pushed(done: str, pushed: "Pushed", as_json: bool) -> None:
@@ -201,15 +199,3 @@ def _row(record: "Record") -> list[tuple[str, str]]:
         (record.reason, "dim"),
         (record.commit[:SHOWN_HASH], "dim"),
     ]
-
-
-def _follow(follower: "Follower") -> None:
-    import logging
-    import signal
-
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("kuberec").setLevel(logging.INFO)
-    received: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, _: received.append(number))
-    follower.follow(lambda: bool(received))

@@ -77,7 +77,8 @@ def _print_result(model: str, repository: str, result: Any) -> None:
     checks = json.loads((result.artifacts["verdict"] / VERDICT_FILE).read_text(encoding="utf-8"))["checks"]
     failed = [check for check in checks if not check["passed"]]
     if result.passed:
-        print_facts(f"{model} version {result.version} is published", {"serve": f"kuberec serve -r {repository}"})
+        hint = {} if "://" in repository else {"serve": f"kuberec serve -r {repository}"}
+        print_facts(f"{model} version {result.version} is published", hint)
     else:
         print_checks("The gate stays shut; nothing was published", failed)
     steps = f"{len(result.executed)} ran, {len(result.cached)} from the cache, {result.seconds:.0f} s"

@@ -1,6 +1,6 @@
 """Promote a version, roll the last promotion back, tell the history: each a commit that edits version.yaml.
 
-A commit says what shall be served. How a server gets there without a failed request is `follow.py`'s part.
+A commit says what shall be served. How a server gets there without a failed request is `sync.py`'s part.
 """
 
 import json
@@ -19,9 +19,9 @@ from kuberec.promote import (
     VERDICT_FILE,
     VERDICT_FOLDER,
     check_verdict,
-    model_folder,
-    published_versions,
+    whole_versions,
 )
+from kuberec.storage import Folder, reaching
 
 OVERLAYS = Path("manifests/overlays")
 VERSION_FILE = "version.yaml"
@@ -101,9 +101,10 @@ def promote_version(
         raise PromotionError(f"There is no label {label!r}; expected one of {', '.join(LABELS)}.")
     folder = _version_folder(repository, model, version)
     verdict = folder / VERDICT_FOLDER
-    export = check_verdict(folder, verdict)
-    decision = json.loads((verdict / VERDICT_FILE).read_text(encoding="utf-8"))
-    summary, evaluation = ((verdict / name).read_text(encoding="utf-8") for name in (SUMMARY_FILE, EVALUATION_FILE))
+    with reaching(folder, "Nothing was changed."):
+        export = check_verdict(folder, verdict)
+        decision = json.loads((verdict / VERDICT_FILE).read_text(encoding="utf-8"))
+        summary, evaluation = ((verdict / name).read_text(encoding="utf-8") for name in (SUMMARY_FILE, EVALUATION_FILE))
     record = Record(
         PROMOTE,
         environment.name,
@@ -240,9 +241,8 @@ def _version_file(clone: Clone, environment: Environment) -> Path:
     return file
 
 
-def _version_folder(repository: Path | str, model: str, version: int) -> Path:
-    folder = model_folder(repository, model)
-    versions = published_versions(folder) if folder.is_dir() else {}
+def _version_folder(repository: Path | str, model: str, version: int) -> Folder:
+    versions = whole_versions(repository, model)
     if version not in versions:
         raise PromotionError(
             f"Version {version} of {model} is not in the model repository {repository}, which holds "

@@ -53,6 +53,12 @@ class Served:
         left = {self.labels[label]} if label in self.labels else set()
         return Served(tuple(sorted({*labels.values(), *left})), labels)
 
+    def only(self, label: str) -> "Served":
+        """The version with a label, as if it were the only one: every label points at it. Nothing without the label."""
+        if label not in self.labels:
+            return Served()
+        return Served((self.labels[label],), dict.fromkeys(self.labels, self.labels[label]))
+
 
 def read_versions(text: str, source: str) -> dict[str, Served]:
     """What a version.yaml says, by model.

@@ -4,13 +4,20 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from upath import UPath
 
-from kuberec.artifacts import new_artifact, verify_artifact, write_json, write_text
+import kuberec.promote
+from kuberec.artifacts import MANIFEST, new_artifact, verify_artifact, write_json, write_text
 from kuberec.errors import ArtifactError, ServingError
-from kuberec.promote import promote
+from kuberec.promote import latest_version, promote, whole_versions
+from kuberec.storage import Folder, open_folder
+from tests.kuberec.object_store import object_store
+
+BUCKETS = iter(range(1000))
 
 
 def make_export(folder: Path, content: str = "graph") -> Path:
@@ -43,36 +50,62 @@ def verdict(tmp_path: Path, export: Path) -> Path:
     return make_verdict(tmp_path / "verdict", export)
 
 
-def promoted(tmp_path: Path, content: str) -> int:
-    export = make_export(tmp_path / f"export-{content}", content)
-    return promote(export, make_verdict(tmp_path / f"verdict-{content}", export), tmp_path / "models", "m")
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with object_store(tmp_path_factory.mktemp("s3"), "models") as uri:
+        yield uri
 
 
-def test_the_first_version_is_1_and_holds_export_and_verdict(tmp_path: Path, export: Path, verdict: Path) -> None:
-    assert promote(export, verdict, tmp_path / "models", "m") == 1
-    version = tmp_path / "models" / "m" / "1"
-    files = {str(path.relative_to(version)) for path in version.rglob("*") if path.is_file()}
-    assert files == {
+@pytest.fixture
+def bucket(store: str) -> str:
+    return f"{store}/{next(BUCKETS)}"
+
+
+@pytest.fixture(params=["folder", "object store"])
+def repository(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A model repository without a model."""
+    return str(tmp_path / "models") if request.param == "folder" else str(request.getfixturevalue("bucket"))
+
+
+def promoted(repository: str, work: Path, content: str) -> int:
+    export = make_export(work / f"export-{content}", content)
+    return promote(export, make_verdict(work / f"verdict-{content}", export), repository, "m")
+
+
+def version(repository: str, number: int) -> Folder:
+    return open_folder(repository) / "m" / str(number)
+
+
+def files(folder: Folder) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}  # type: ignore[arg-type]
+
+
+def test_the_first_version_is_1_and_holds_export_and_verdict(repository: str, export: Path, verdict: Path) -> None:
+    assert promote(export, verdict, repository, "m") == 1
+    assert files(version(repository, 1)) == {
         "saved_model.pb", "variables/variables.index", "model_card.md", "manifest.json",
         "verdict/verdict.json", "verdict/verdict.md", "verdict/manifest.json",
     }  # fmt: skip
-    assert verify_artifact(version).content_hash == verify_artifact(export).content_hash
-    assert [path.name for path in (tmp_path / "models" / "m").iterdir()] == ["1"]
+    assert verify_artifact(version(repository, 1)).content_hash == verify_artifact(export).content_hash
+    assert [path.name for path in (open_folder(repository) / "m").iterdir()] == ["1"]
 
 
-def test_each_new_content_gets_the_next_number(tmp_path: Path) -> None:
-    assert [promoted(tmp_path, content) for content in ("a", "b", "c")] == [1, 2, 3]
-    assert (tmp_path / "models" / "m" / "1" / "saved_model.pb").read_text() == "a"
+def test_each_new_content_gets_the_next_number(repository: str, tmp_path: Path) -> None:
+    assert [promoted(repository, tmp_path, content) for content in ("a", "b", "c")] == [1, 2, 3]
+    assert (version(repository, 1) / "saved_model.pb").read_text() == "a"
+    latest = latest_version(repository, "m")
+    assert latest is not None
+    assert latest.name == "3"
 
 
-def test_the_same_content_keeps_its_number(tmp_path: Path, export: Path, verdict: Path) -> None:
-    first = promote(export, verdict, tmp_path / "models", "m")
-    assert promote(export, verdict, tmp_path / "models", "m") == first
-    assert len(list((tmp_path / "models" / "m").iterdir())) == 1
+def test_the_same_content_keeps_its_number(repository: str, export: Path, verdict: Path) -> None:
+    first = promote(export, verdict, repository, "m")
+    assert promote(export, verdict, repository, "m") == first
+    assert list(whole_versions(repository, "m")) == [1]
 
 
-def test_content_that_was_replaced_since_is_published_anew(tmp_path: Path) -> None:
-    assert [promoted(tmp_path, content) for content in ("a", "b", "a")] == [1, 2, 3]
+def test_content_that_was_replaced_since_is_published_anew(repository: str, tmp_path: Path) -> None:
+    assert [promoted(repository, tmp_path, content) for content in ("a", "b", "a")] == [1, 2, 3]
 
 
 def test_a_folder_named_by_a_number_is_never_touched(tmp_path: Path, export: Path, verdict: Path) -> None:
@@ -94,7 +127,7 @@ def test_a_file_uri_names_the_same_folder(tmp_path: Path, export: Path, verdict:
     assert (repository / "m" / "1" / "saved_model.pb").is_file()
 
 
-def test_promotions_at_once_get_numbers_of_their_own(tmp_path: Path) -> None:
+def test_promotions_at_once_get_numbers_of_their_own(repository: str, tmp_path: Path) -> None:
     pairs = []
     for content in map(str, range(8)):
         export = make_export(tmp_path / f"export-{content}", content)
@@ -104,7 +137,7 @@ def test_promotions_at_once_get_numbers_of_their_own(tmp_path: Path) -> None:
 
     def run(content: str, export: Path, verdict: Path) -> None:
         start.wait()
-        numbers[content] = promote(export, verdict, tmp_path / "models", "m")
+        numbers[content] = promote(export, verdict, repository, "m")
 
     threads = [threading.Thread(target=run, args=pair) for pair in pairs]
     for thread in threads:
@@ -113,7 +146,7 @@ def test_promotions_at_once_get_numbers_of_their_own(tmp_path: Path) -> None:
         thread.join()
     assert sorted(numbers.values()) == list(range(1, 9))
     for content, number in numbers.items():
-        assert (tmp_path / "models" / "m" / str(number) / "saved_model.pb").read_text() == content
+        assert (version(repository, number) / "saved_model.pb").read_text() == content
 
 
 def test_a_refusing_verdict_stops_with_its_reasons(tmp_path: Path, export: Path) -> None:
@@ -157,14 +190,66 @@ def test_a_name_that_no_server_takes_is_refused(tmp_path: Path, export: Path, ve
         promote(export, verdict, tmp_path / "models", name)
 
 
-def test_other_storage_is_refused_clearly(export: Path, verdict: Path) -> None:
-    with pytest.raises(ServingError, match="publishing into s3:// storage is not supported"):
-        promote(export, verdict, "s3://bucket/models", "m")
+@pytest.fixture
+def broken_upload(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Lets uploads fail at files of a name."""
+    put = kuberec.promote._put_file
+
+    def broken(name: str) -> None:
+        def put_or_fail(source: Path, target: UPath) -> None:
+            if target.name == name and target.parent.name.isdecimal():
+                raise OSError("the line is down")
+            put(source, target)
+
+        monkeypatch.setattr(kuberec.promote, "_put_file", put_or_fail)
+
+    return broken
+
+
+@pytest.mark.parametrize("name", ["saved_model.pb", MANIFEST])
+def test_an_upload_that_broke_is_no_version_and_its_number_stays_taken(
+    bucket: str, tmp_path: Path, broken_upload: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    assert promoted(bucket, tmp_path, "a") == 1
+    with monkeypatch.context():
+        broken_upload(name)
+        with pytest.raises(ServingError, match=r"m cannot be used: the line is down\. Nothing was published\.$"):
+            promoted(bucket, tmp_path, "b")
+    assert files(version(bucket, 2)) >= {"verdict/manifest.json"}
+    assert list(whole_versions(bucket, "m")) == [1]
+    monkeypatch.undo()
+    assert promoted(bucket, tmp_path, "b") == 3
+    assert list(whole_versions(bucket, "m")) == [1, 3]
+
+
+def test_a_changed_version_in_an_object_store_is_found(bucket: str, export: Path, verdict: Path) -> None:
+    promote(export, verdict, bucket, "m")
+    (version(bucket, 1) / "variables/variables.index").write_text("changed")
+    with pytest.raises(ArtifactError, match=r"m/1: the file variables/variables\.index was changed"):
+        verify_artifact(version(bucket, 1))
+
+
+def test_a_bucket_that_is_not_there_is_named(store: str, export: Path, verdict: Path) -> None:
+    with pytest.raises(ServingError, match=r"s3://absent/m cannot be used: .*bucket does not exist"):
+        promote(export, verdict, "s3://absent", "m")
+
+
+def test_an_object_store_that_does_not_answer_is_named(
+    bucket: str, export: Path, verdict: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    with pytest.raises(ServingError, match=r"cannot be used: Could not connect.*Nothing was published"):
+        promote(export, verdict, bucket, "m")
+
+
+def test_a_storage_that_nothing_reaches_is_refused_clearly(export: Path, verdict: Path) -> None:
+    with pytest.raises(ServingError, match=r"tape://models cannot be reached: .*tape.*Name a folder"):
+        promote(export, verdict, "tape://models", "m")
 
 
 def test_a_repository_that_is_a_file_is_named(tmp_path: Path, export: Path, verdict: Path) -> None:
     (tmp_path / "models").write_text("a file")
-    with pytest.raises(ServingError, match=r"cannot be written.*Nothing was published"):
+    with pytest.raises(ServingError, match=r"cannot be used.*Nothing was published"):
         promote(export, verdict, tmp_path / "models", "m")
 
 

@@ -1,6 +1,8 @@
-"""The command line of the model server's container, run as it is but for paths and ports."""
+"""The command lines of the model server's pod, run as they are but for paths and ports."""
 
+import os
 import signal
+import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -8,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.kuberec.cli.conftest import PROGRAM
 from tests.kuberec.cli.test_serving import Server
+from tests.kuberec.gitops.deployment import publish
+from tests.kuberec.object_store import object_store
 from tests.kuberec.serving.saved_models import save_recommender
-from tests.manifests.rendering import MANIFESTS, named, pod_specs
+from tests.manifests.rendering import MANIFESTS, Manifest, named, pod_specs
 from tests.serving.endurance.process import free_port
 
 CONFIG = """model_config_list {{ config {{
@@ -60,3 +65,51 @@ def test_the_probe_says_when_the_model_is_loaded(tmp_path: Path) -> None:
         assert status(f"http://localhost:{port}/monitoring/prometheus/metrics") == 200
     finally:
         server.stop(signal.SIGTERM)
+
+
+def variables(container: Manifest, settings: dict[str, str]) -> dict[str, str]:
+    """The container's environment, with settings of the test's own in place of the ConfigMap's."""
+    return {
+        each["name"]: each["value"] if "value" in each else settings[each["valueFrom"]["configMapKeyRef"]["key"]]
+        for each in container["env"]
+    }
+
+
+@pytest.mark.slow
+def test_the_sidecar_copies_from_a_bucket_before_the_server_starts(tmp_path: Path) -> None:
+    overlay = MANIFESTS / "overlays" / "dev"
+    (spec,) = pod_specs(named(overlay, "Deployment", "model-server"))
+    (container,) = spec["initContainers"]
+    assert container["command"][0] == Path(PROGRAM).name
+    models = tmp_path / "models"
+    mounted = {
+        "/etc/kuberec": str(overlay),
+        "/models": str(models),
+        "/var/run/secrets/object-store": str(tmp_path),
+        "/tmp": str(tmp_path),
+    }
+
+    def here(word: str) -> str:
+        option, equals, path = word.rpartition("=")
+        found = [(there, folder) for there, folder in mounted.items() if path.startswith(there)]
+        return option + equals + path.replace(*found[0], 1) if found else word
+
+    with object_store(tmp_path, "models") as repository:
+        publish(repository, 1, work=tmp_path / "steps")
+        settings = {
+            "REPOSITORY": repository,
+            "AWS_ENDPOINT_URL": os.environ["AWS_ENDPOINT_URL"],
+            "AWS_DEFAULT_REGION": "eu-central-1",
+        }
+        path = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+        environment = {**path, **{name: here(value) for name, value in variables(container, settings).items()}}
+        words = [here(word.replace("$(REPOSITORY)", repository)) for word in container["args"]]
+        probe = [here(word) for word in container["startupProbe"]["exec"]["command"]]
+        with subprocess.Popen([PROGRAM, *container["command"][1:], *words], env=environment) as sidecar:
+            end = time.monotonic() + WAIT_SECONDS
+            while subprocess.run(probe, check=False).returncode and time.monotonic() < end:
+                time.sleep(0.1)
+            sidecar.send_signal(signal.SIGTERM)
+            assert sidecar.wait(WAIT_SECONDS) == 0
+    assert subprocess.run(probe, check=False).returncode == 0
+    assert (models / "recommender" / "1" / "saved_model.pb").is_file()

@@ -55,22 +55,22 @@ def test_there_and_back_is_history(kuberec: Kuberec, checkout: Path) -> None:
     assert listed[0]["commit"].startswith(back.out.split()[-1])
 
 
-def test_a_models_config_is_printed_or_written(kuberec: Kuberec, checkout: Path, tmp_path: Path) -> None:
+def test_a_promotion_is_synced(kuberec: Kuberec, checkout: Path, tmp_path: Path) -> None:
     promote(kuberec, checkout, "a")
     file = checkout / "manifests" / "overlays" / "dev" / "version.yaml"
-    printed = kuberec("models-config", file, "-r", tmp_path / "models")
-    assert printed.code == 0, printed.err
-    assert kuberec("models-config", file, "-r", tmp_path / "models", "-o", tmp_path / "models.config").code == 0
-    assert (tmp_path / "models.config").read_text() == printed.out
-    (model,) = read_config(tmp_path / "models.config").model_config_list.config
-    assert (model.name, model.base_path) == ("recommender", str(tmp_path / "models" / "recommender"))
+    words = ("--versions", file, "-r", tmp_path / "models", "--target", tmp_path / "served", "--once")
+    done = kuberec("sync-models", *words)
+    assert done.code == 0, done.err
+    (model,) = read_config(tmp_path / "served" / "models.config").model_config_list.config
+    assert (model.name, model.base_path) == ("recommender", str(tmp_path / "served" / "recommender"))
+    assert (tmp_path / "served" / "recommender" / "1" / "saved_model.pb").read_text() == "a"
 
 
 def test_errors_are_one_line_and_exit_code_8(kuberec: Kuberec, checkout: Path, tmp_path: Path) -> None:
     for words in (
         ["rollback", "--git", checkout, "--reason", "slow"],
         ["history", "--git", tmp_path / "absent"],
-        ["models-config", tmp_path / "absent.yaml"],
+        ["sync-models", "--versions", tmp_path / "absent.yaml", "--target", tmp_path / "served", "--once"],
         ["promote", "--version", 1, "-r", tmp_path / "models", "--git", checkout],
     ):
         done = kuberec(*words)
@@ -81,7 +81,7 @@ def test_errors_are_one_line_and_exit_code_8(kuberec: Kuberec, checkout: Path, t
 
 @pytest.mark.parametrize(
     "words",
-    [["promote"], ["promote", "an-export"], ["promote", "--version", "1"], ["models-config", "a.yaml", "--watch"]],
+    [["promote"], ["promote", "an-export"], ["promote", "--version", "1"], ["sync-models", "--versions", "a.yaml"]],
 )
 def test_wrong_usage_is_exit_code_2(kuberec: Kuberec, words: list[str]) -> None:
     assert kuberec(*words).code == 2

@@ -15,7 +15,7 @@ from tests.kuberec.cli.conftest import PROGRAM, Kuberec
 
 VERBS = (
     "demo", "run", "serve", "recommend", "ingest", "validate", "split", "featurize", "train", "evaluate", "export",
-    "validate-export", "gate", "promote", "rollback", "history", "models-config",
+    "validate-export", "gate", "promote", "rollback", "history", "sync-models",
 )  # fmt: skip
 HEAVY = ("tensorflow", "keras", "numpy", "pandas", "pyarrow", "duckdb", "kfp", "grpc", "yaml", "pydantic")
 

@@ -70,9 +70,11 @@ def commits(environment: Environment) -> int:
     return int(git(Path(environment.remote), "rev-list", "--count", environment.branch or "HEAD"))
 
 
-def publish(repository: Path, number: int, fill: Callable[[Path], object] | None = None) -> None:
-    """Publish a version that the gate let pass; `fill` writes its SavedModel."""
-    work = repository.parent / "steps" / str(number)
+def publish(
+    repository: Path | str, number: int, fill: Callable[[Path], object] | None = None, *, work: Path | None = None
+) -> None:
+    """Publish a version that the gate let pass; `fill` writes its SavedModel, `work` is for what the steps write."""
+    work = (work or Path(repository).parent / "steps") / str(number)
     export = make_export(work / "export", str(number), fill)
     verdict = make_verdict(work / "verdict", export, ndcg=number / 10)
     assert promote(export, verdict, repository, MODEL) == number

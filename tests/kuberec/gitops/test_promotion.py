@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from kuberec.errors import PromotionError, ServingError
+from kuberec.errors import ArtifactError, PromotionError, ServingError
 from kuberec.gitops import git as gitops_git
 from kuberec.gitops.git import Clone
 from kuberec.gitops.promotion import Environment, Pushed, history, promote_version, rollback
 from kuberec.gitops.versions import Served
+from kuberec.storage import open_folder
 from tests.kuberec.gitops.deployment import (
     MODEL,
     SERVED_YAML,
@@ -27,6 +28,7 @@ from tests.kuberec.gitops.deployment import (
     served,
     text_of,
 )
+from tests.kuberec.object_store import object_store
 
 BOTH_AT_1 = Served((1,), {"stable": 1, "canary": 1})
 CANARY_AT_2 = Served((1, 2), {"stable": 1, "canary": 2})
@@ -355,3 +357,25 @@ def test_a_missing_git_is_named(dev: Environment, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("PATH", "")
     with pytest.raises(PromotionError, match="git is not installed"):
         history(dev)
+
+
+def test_versions_are_promoted_from_a_bucket(dev: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with object_store(tmp_path, "models") as bucket:
+        for number in (1, 2, 3):
+            publish(bucket, number, work=tmp_path / "steps")
+        assert promote_version(dev, bucket, MODEL, 2).record.metrics == {"ndcg@10": 0.2, "coverage": 0.5}
+        assert served(dev) == Served((1, 2), {"stable": 1, "canary": 2})
+        rollback(dev, bucket, MODEL, "slow")
+        assert served(dev) == Served((1,), {"stable": 1, "canary": 1})
+        model = open_folder(bucket) / MODEL
+        (model / "3" / "manifest.json").unlink()
+        with pytest.raises(
+            PromotionError, match=r"Version 3 of recommender is not in .* s3://models, which holds 1, 2\."
+        ):
+            promote_version(dev, bucket, MODEL, 3)
+        (model / "2" / "saved_model.pb").write_text("changed")
+        with pytest.raises(ArtifactError, match=r"s3://models/recommender/2: the file saved_model\.pb was changed"):
+            promote_version(dev, bucket, MODEL, 2)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+        with pytest.raises(ServingError, match=r"s3://models/recommender cannot be used: Could not connect"):
+            promote_version(dev, bucket, MODEL, 1)
