@@ -47,7 +47,9 @@ setup(
         "typer>=0.16",
     ],
     extras_require={
+        "gpu": ["tensorflow[and-cuda]==2.20.*"],
         "pipelines": ["kfp==2.17.0", "kfp-kubernetes==2.17.0"],
+        "s3": ["s3fs>=2025.5"],
         "loadtest": ["hdrhistogram>=0.10", "locust>=2.42"],
         "notebook": ["ipykernel>=7", "ipywidgets>=8", "jupyterlab>=4"],
         "dev": [
@@ -71,6 +73,7 @@ setup(
             "pytest-xdist",
             "rectools>=0.19",
             "ruff",
+            "s3fs>=2025.5",
             "types-PyYAML",
             "uv",
         ],
