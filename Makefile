@@ -27,7 +27,7 @@ COMPILE := PYTHONPATH=. $(BIN)/kfp dsl compile --py pipelines/training.py --outp
 DECLARE = PYTHONPATH=. $(BIN)/kfp dsl compile --py pipelines/training.py --kubernetes-manifest-format --include-pipeline-manifest \
   --namespace kubeflow --pipeline-name training --pipeline-version-name training-$$(sha256sum $(COMPILED) | cut -c -10) --output
 
-.PHONY: help setup demo loadtest test test-fast fuzz lint format strip compile golden render render-golden policy lock image image-base bench-ingest bench-dirt bench-kill bench-retrieval bench-serving bench-loadtest bench-quality-ncf bench-quality-ratio bench-quality-table bench-quality-cold bench-setup bench-lock bench-speed-training bench-speed-quality bench-speed-catalogue bench-speed-ranking clean
+.PHONY: help setup demo loadtest test test-fast fuzz lint format strip compile golden render render-golden policy lock image image-base image-push bench-ingest bench-dirt bench-kill bench-retrieval bench-serving bench-loadtest bench-quality-ncf bench-quality-ratio bench-quality-table bench-quality-cold bench-setup bench-lock bench-speed-training bench-speed-quality bench-speed-catalogue bench-speed-ranking clean
 
 help:  ## Show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-22s %s\n", $$1, $$2}'
@@ -106,6 +106,9 @@ image:  ## Build the images and show their sizes; IMAGES=train names others, BUI
 	@for image in $(IMAGES); do \
 	  $(BUILD) --target $$image --tag $(REGISTRY)kuberec/$$image:$(TAG) . || exit 1; done
 	@$(BUILDER) images
+
+image-push:  ## Push the images to REGISTRY, such as ghcr.io/shop/, and show their digests
+	@for image in $(IMAGES); do $(BUILDER) push $(REGISTRY)kuberec/$$image:$(TAG) || exit 1; done
 
 image-base:  ## Make a base image for buildah from Debian's packages, where no image registry can be reached; needs root
 	tests/images/base.sh $(BASE)
