@@ -49,8 +49,8 @@ setup(
     extras_require={
         "gpu": ["tensorflow[and-cuda]==2.20.*"],
         "pipelines": ["kfp==2.17.0", "kfp-kubernetes==2.17.0"],
-        "s3": ["s3fs>=2025.5"],
         "loadtest": ["hdrhistogram>=0.10", "locust>=2.42"],
+        "s3": ["s3fs>=2025.5"],
         "notebook": ["ipykernel>=7", "ipywidgets>=8", "jupyterlab>=4"],
         "dev": [
             "kfp==2.17.0",
@@ -76,6 +76,7 @@ setup(
             "s3fs>=2025.5",
             "types-PyYAML",
             "uv",
+            "zizmor",
         ],
     },
     entry_points={"console_scripts": ["kuberec=kuberec.cli:main"]},
