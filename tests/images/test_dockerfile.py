@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from components import IMAGE
-from tests.images.conftest import ROOT
+from tests.images.conftest import BASE, ROOT
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
@@ -48,6 +48,12 @@ def test_the_tag_that_is_built_is_the_one_that_is_named() -> None:
     (tag,) = re.findall(r"^TAG \?= (\S+)", MAKEFILE, re.MULTILINE)
     texts = [path.read_text(encoding="utf-8") for path in (ROOT / "manifests").rglob("*.yaml")]
     assert {found for text in [*texts, IMAGE] for found in re.findall(r"kuberec/[a-z]+:(\S+)", text)} == {tag}
+
+
+@pytest.mark.parametrize("name", ["tests/images/base.sh", ".github/workflows/image.yaml"])
+def test_the_base_has_one_name(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert set(re.findall(r"docker\.io/library/[^\s}]+", text)) == {BASE}
 
 
 def test_every_image_ends_as_a_user_that_is_no_root() -> None:
