@@ -8,6 +8,13 @@ BIN := $(VENV)/bin
 LOCK := requirements-dev.lock
 STAMP := $(VENV)/.setup-$(shell cat $(LOCK) setup.py | cksum | cut -d ' ' -f 1)
 RESOLVE := $(BIN)/uv pip compile setup.py --quiet --no-header --generate-hashes --python-version 3.11
+RESOLVE_IMAGE := $(RESOLVE) --constraints $(LOCK) --extra s3
+CPU := requirements-cpu.in --override requirements-cpu.in
+BUILDER ?= docker
+IMAGES ?= serve pipeline notebook
+REGISTRY ?=
+TAG ?= 0.1.0
+BUILD = BUILDAH_LAYERS=true $(BUILDER) build --pull=false $(if $(BASE),--build-arg BASE=$(BASE))
 PEERS := .venv-bench
 PEERS_LOCK := benchmarks/speed/requirements.txt
 PEERS_STAMP := $(PEERS)/.setup-$(shell cksum < $(PEERS_LOCK) | cut -d ' ' -f 1)
@@ -24,7 +31,7 @@ COMPILE := PYTHONPATH=. $(BIN)/kfp dsl compile --py pipelines/training.py --outp
 DECLARE = PYTHONPATH=. $(BIN)/kfp dsl compile --py pipelines/training.py --kubernetes-manifest-format --include-pipeline-manifest \
   --namespace kubeflow --pipeline-name training --pipeline-version-name training-$$(sha256sum $(COMPILED) | cut -c -10) --output
 
-.PHONY: help setup demo loadtest test test-fast fuzz lint format strip compile golden render render-golden apiserver policy lock image bench-ingest bench-dirt bench-kill bench-retrieval bench-serving bench-loadtest bench-quality-ncf bench-quality-ratio bench-quality-table bench-quality-cold bench-setup bench-lock bench-speed-training bench-speed-quality bench-speed-catalogue bench-speed-ranking clean
+.PHONY: help setup demo loadtest test test-fast fuzz lint format strip compile golden render render-golden apiserver policy lock image image-base image-push bench-ingest bench-dirt bench-kill bench-retrieval bench-serving bench-loadtest bench-quality-ncf bench-quality-ratio bench-quality-table bench-quality-cold bench-setup bench-lock bench-speed-training bench-speed-quality bench-speed-catalogue bench-speed-ranking clean
 
 help:  ## Show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-22s %s\n", $$1, $$2}'
@@ -98,12 +105,23 @@ policy: setup render  ## Scan the rendered manifests with checkov, fetched for t
 	$(BIN)/uv tool run checkov@3.3.30 -d build/manifests --framework kubernetes --compact --quiet --skip-download \
 	  --skip-check CKV_K8S_15,CKV_K8S_40,CKV_K8S_43
 
-lock: setup  ## Pin the newest packages that setup.py allows: requirements.lock for images, requirements-dev.lock for work
+lock: setup  ## Pin the newest packages that setup.py allows: requirements-dev.lock for work, and from the same one for each image
 	$(RESOLVE) --extra dev --output-file $(LOCK)
-	$(RESOLVE) --extra pipelines --extra s3 --constraints $(LOCK) --output-file requirements.lock
+	$(RESOLVE_IMAGE) $(CPU) --output-file requirements-serve.lock
+	$(RESOLVE_IMAGE) $(CPU) --extra pipelines --output-file requirements.lock
+	$(RESOLVE_IMAGE) $(CPU) --extra pipelines --extra notebook --output-file requirements-notebook.lock
+	$(RESOLVE_IMAGE) --extra pipelines --extra gpu --output-file requirements-train.lock
 
-image:  ## Build the image that the steps run in
-	docker build --target pipeline --tag kuberec/pipeline:0.1.0 .
+image:  ## Build the images and show their sizes; IMAGES=train names others, BUILDER=buildah another builder; docs/operations.md
+	@for image in $(IMAGES); do \
+	  $(BUILD) --target $$image --tag $(REGISTRY)kuberec/$$image:$(TAG) . || exit 1; done
+	@$(BUILDER) images
+
+image-push:  ## Push the images to REGISTRY, such as ghcr.io/shop/, and show their digests
+	@for image in $(IMAGES); do $(BUILDER) push $(REGISTRY)kuberec/$$image:$(TAG) || exit 1; done
+
+image-base:  ## Make a base image for buildah from Debian's packages, where no image registry can be reached; needs root
+	tests/images/base.sh $(BASE)
 
 bench-ingest: setup  ## Measure ingest and featurize on 20 million events beside pandas
 	$(BIN)/python benchmarks/ingest.py

@@ -48,6 +48,7 @@ setup(
         "universal-pathlib>=0.3",
     ],
     extras_require={
+        "gpu": ["tensorflow[and-cuda]==2.20.*"],
         "pipelines": ["kfp==2.17.0", "kfp-kubernetes==2.17.0"],
         "loadtest": ["hdrhistogram>=0.10", "locust>=2.42"],
         "s3": ["s3fs>=2025.5"],
@@ -78,6 +79,7 @@ setup(
             "s3fs>=2025.5",
             "types-PyYAML",
             "uv",
+            "zizmor",
         ],
     },
     entry_points={"console_scripts": ["kuberec=kuberec.cli:main"]},

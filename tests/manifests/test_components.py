@@ -1,6 +1,7 @@
 """Each component builds on an overlay and does what it says; half of them are in no overlay."""
 
 import os
+import re
 from pathlib import Path
 
 import jsonschema
@@ -77,7 +78,9 @@ def test_gpus_for_the_server_and_for_training(tmp_path: Path) -> None:
         (spec,) = pod_specs(found)
         assert spec["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "1"
         assert spec["tolerations"]
-    assert "tensorflow/serving:2.20.0-gpu" in yaml.safe_dump(built)
+    assert {"tensorflow/serving:2.20.0-gpu", "kuberec/train:0.1.0"} <= set(
+        re.findall(r"image: (\S+)", yaml.safe_dump(built))
+    )
 
 
 def test_kserve_serves_with_the_version_of_the_deployment(tmp_path: Path) -> None:
