@@ -110,7 +110,9 @@ def save_examples(folder: Path) -> Path:
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         inputs = tf.compat.v1.placeholder(tf.string, [None], "examples")
         other = tf.compat.v1.placeholder(tf.string, [None], "other")
-        x = tf.io.parse_example(inputs, {"x": tf.io.FixedLenFeature([1], tf.float32)})["x"]
+        x, other_x = (
+            tf.io.parse_example(given, {"x": tf.io.FixedLenFeature([1], tf.float32)})["x"] for given in (inputs, other)
+        )
         scores = tf.concat([x / 2 + 2, x], 1)
         classes = tf.where(scores > 2.5, "high", "low")
         classify, regress = "tensorflow/serving/classify", "tensorflow/serving/regress"
@@ -120,7 +122,7 @@ def save_examples(folder: Path) -> Path:
             "classify_scores": _signature({"inputs": inputs}, {"scores": scores}, classify),
             "classify_classes": _signature({"inputs": inputs}, {"classes": classes}, classify),
             "regress_flat": _signature({"inputs": inputs}, {"outputs": x[:, 0] + 3}, regress),
-            "regress_other": _signature({"inputs": other}, {"outputs": tf.zeros([1])}, regress),
+            "regress_other": _signature({"inputs": other}, {"outputs": other_x * 10}, regress),
             "two_inputs": _signature({"inputs": inputs, "other": other}, {"outputs": x, "scores": x}, regress),
             "no_inputs": _signature({"examples": inputs}, {"outputs": x}, regress),
             "no_outputs": _signature({"inputs": inputs}, {"result": x}, regress),
