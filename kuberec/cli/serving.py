@@ -208,13 +208,14 @@ def serve(
         typer.Option("--enable_grpc_healthcheck_service", help="Answer grpc.health.v1.", rich_help_panel=FLAGS),
     ] = False,
     enable_profiler: Annotated[
-        bool,
+        bool | None,
         typer.Option(
-            "--enable_profiler",
-            help="Answer tensorflow.ProfilerService. Its first request opens a port without TLS on every address.",
+            "--enable_profiler/--no_enable_profiler",
+            help="Answer tensorflow.ProfilerService, whose clients say where on this machine a profile is written. "
+            "On unless --host lets others ask; with --strict, always on.",
             rich_help_panel=FLAGS,
         ),
-    ] = False,
+    ] = None,
 ) -> None:
     """Serve models over gRPC and REST, as TF Serving does. New versions are picked up within a second.
 
@@ -273,7 +274,7 @@ def serve(
         threads=grpc_max_threads,
         channel_arguments=channel_arguments(grpc_channel_arguments),
         health=enable_grpc_healthcheck_service,
-        profiler=enable_profiler,
+        profiler=(strict or host in ("", LOCAL)) if enable_profiler is None else enable_profiler,
         poll_seconds=file_system_poll_wait_seconds,
         strict=strict,
         allow_unavailable_labels=allow_version_labels_for_unavailable_models,

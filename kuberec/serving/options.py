@@ -32,7 +32,7 @@ class ServerOptions:
         batching_parameters_file: Text proto that says how; None for TF Serving's defaults.
         per_model_batching: Batch only models that bring parameters of their own, by those.
         health: Answer `grpc.health.v1.Health`.
-        profiler: Answer tensorflow.ProfilerService; its first request opens a port without TLS on every address.
+        profiler: Answer tensorflow.ProfilerService, whose clients say where on the server a profile is written.
         poll_seconds: Time between two looks at the version folders; 0 looks once.
         strict: Do as TF Serving does, its faults included.
         allow_unavailable_labels: A new label may name a version that is not loaded.

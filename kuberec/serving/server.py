@@ -22,7 +22,7 @@ from kuberec.serving.loading import Loader
 from kuberec.serving.metrics import Metrics
 from kuberec.serving.monitoring import read_metrics_path
 from kuberec.serving.options import LOCAL, ServerOptions
-from kuberec.serving.profiling import ProfilerProxy
+from kuberec.serving.profiling import Profiler
 from kuberec.serving.reflection import add_reflection
 from kuberec.serving.repository import ModelRepository
 from kuberec.serving.rest.api import RestApi
@@ -155,7 +155,7 @@ class ModelServer:
         if self._options.health:
             health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if self._options.profiler:
-            self._server.add_generic_rpc_handlers([ProfilerProxy()])
+            self._server.add_generic_rpc_handlers([Profiler().handler()])
         add_reflection(self._server, [health.SERVICE_NAME] if self._options.health else [])
 
     def _listen(self, address: str) -> int:

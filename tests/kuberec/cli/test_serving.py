@@ -165,7 +165,24 @@ def test_a_switch_may_be_written_with_false(
     kuberec: Kuberec, repository: Path, no_server: list[tuple[Any, ServerOptions]]
 ) -> None:
     kuberec("serve", "--repository", repository, "--enable_grpc_healthcheck_service=false", "--strict=false")
-    assert no_server[0][1] == ServerOptions(port=8500, channel_arguments=[], owns_process=True)
+    assert no_server[0][1] == ServerOptions(port=8500, channel_arguments=[], owns_process=True, profiler=True)
+
+
+@pytest.mark.parametrize(
+    ("words", "profiler"),
+    [
+        ([], True),
+        (["--host", "127.0.0.1"], True),
+        (["--host", "0.0.0.0"], False),
+        (["--host", "0.0.0.0", "--enable_profiler"], True),
+        (["--enable_profiler=false"], False),
+    ],
+)
+def test_the_profiler_answers_where_nobody_else_can_ask(
+    kuberec: Kuberec, repository: Path, no_server: list[tuple[Any, ServerOptions]], words: list[str], profiler: bool
+) -> None:
+    kuberec("serve", "--repository", repository, *words)
+    assert no_server[0][1].profiler is profiler
 
 
 @pytest.mark.parametrize(
