@@ -15,6 +15,7 @@ WITHOUT_EFFECT = {
     "remove_unused_fields_from_bundle_metagraph": "the graph is kept as it is",
     "skip_initialize_tpu": "there is no TPU",
     "xla_cpu_compilation_enabled": "graphs are not compiled",
+    "xla_gpu_compilation_enabled": "graphs are not compiled",
     "mixed_precision": "graphs keep their precision",
     "num_tflite_interpreters_per_pool": "a request is not split among interpreters",
     "platform_config_file": "TensorFlow's own settings hold",

@@ -117,8 +117,11 @@ class ModelServer:
                 f"Failed to start server. Error: {describe(error.code.value[0], error.message)}"
             ) from error
         self._server.start()
+        # Programs that start TF Serving wait for these words.
+        log.info("Running gRPC ModelServer at %s:%d ...", self._options.host, self.port)
         if self.web:
             self.web.start()
+            log.info("Exporting HTTP/REST API at:%s ...", self.rest_address)
         for name in HEALTHY:
             self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         for poller in self._pollers:
