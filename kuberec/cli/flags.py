@@ -8,7 +8,6 @@ import typer
 from typer.core import TyperCommand
 
 WITHOUT_EFFECT = {
-    "num_load_threads": "versions are loaded one after another",
     "num_unload_threads": "a version is freed with its last request",
     "flush_filesystem_caches": "the operating system keeps its caches",
     "per_process_gpu_memory_fraction": "models run on the CPU",

@@ -59,6 +59,15 @@ def serve(
             rich_help_panel=FLAGS,
         ),
     ] = False,
+    num_load_threads: Annotated[
+        int,
+        typer.Option(
+            "--num_load_threads",
+            min=0,
+            help="Models that may load versions at a time; 0 for one after another.",
+            rich_help_panel=FLAGS,
+        ),
+    ] = 0,
     max_num_load_retries: Annotated[
         int,
         typer.Option("--max_num_load_retries", min=0, help="With --strict, for a failed load.", rich_help_panel=FLAGS),
@@ -278,6 +287,7 @@ def serve(
         poll_seconds=file_system_poll_wait_seconds,
         strict=strict,
         allow_unavailable_labels=allow_version_labels_for_unavailable_models,
+        load_threads=max(1, num_load_threads),
         retries=Retries(max_num_load_retries, load_retry_interval_micros / 1e6),
         session=SessionOptions(
             tags=tuple(saved_model_tags.split(",")),

@@ -71,6 +71,7 @@ class ModelServer:
                 owns_process=options.owns_process,
             ),
             stopping=self._stopping,
+            load_threads=options.load_threads,
         )
         self._pollers = [
             *_every(self._source.poll_seconds, self._read_config, self._stopping),
