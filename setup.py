@@ -23,6 +23,7 @@ setup(
     package_data={"": ["*.yaml", "*.html", "*.md", "*.css"], "loadtest": ["scenarios/*.yaml"]},
     install_requires=[
         "duckdb>=1.4,<1.5",
+        "flatbuffers>=24.3",
         "fsspec>=2025.5",
         "grpcio>=1.70",
         "grpcio-health-checking>=1.70",
@@ -48,6 +49,7 @@ setup(
     extras_require={
         "pipelines": ["kfp==2.17.0", "kfp-kubernetes==2.17.0"],
         "loadtest": ["hdrhistogram>=0.10", "locust>=2.42"],
+        "text": ["tensorflow-text==2.20.*"],
         "notebook": ["ipykernel>=7", "ipywidgets>=8", "jupyterlab>=4"],
         "dev": [
             "kfp==2.17.0",
