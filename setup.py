@@ -23,6 +23,7 @@ setup(
     package_data={"": ["*.yaml", "*.html", "*.md", "*.css"], "loadtest": ["scenarios/*.yaml"]},
     install_requires=[
         "duckdb>=1.4,<1.5",
+        "flatbuffers>=24.3",
         "fsspec>=2025.5",
         "grpcio>=1.70",
         "grpcio-health-checking>=1.70",
@@ -52,6 +53,7 @@ setup(
         "pipelines": ["kfp==2.17.0", "kfp-kubernetes==2.17.0"],
         "loadtest": ["hdrhistogram>=0.10", "locust>=2.42"],
         "s3": ["s3fs>=2025.5"],
+        "text": ["tensorflow-text==2.20.*"],
         "notebook": ["ipykernel>=7", "ipywidgets>=8", "jupyterlab>=4"],
         "dev": [
             "kfp==2.17.0",

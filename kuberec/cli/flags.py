@@ -8,13 +8,13 @@ import typer
 from typer.core import TyperCommand
 
 WITHOUT_EFFECT = {
-    "num_load_threads": "versions are loaded one after another",
     "num_unload_threads": "a version is freed with its last request",
     "flush_filesystem_caches": "the operating system keeps its caches",
     "per_process_gpu_memory_fraction": "models run on the CPU",
     "remove_unused_fields_from_bundle_metagraph": "the graph is kept as it is",
     "skip_initialize_tpu": "there is no TPU",
     "xla_cpu_compilation_enabled": "graphs are not compiled",
+    "xla_gpu_compilation_enabled": "graphs are not compiled",
     "mixed_precision": "graphs keep their precision",
     "num_tflite_interpreters_per_pool": "a request is not split among interpreters",
     "platform_config_file": "TensorFlow's own settings hold",

@@ -59,6 +59,15 @@ def serve(
             rich_help_panel=FLAGS,
         ),
     ] = False,
+    num_load_threads: Annotated[
+        int,
+        typer.Option(
+            "--num_load_threads",
+            min=0,
+            help="Models that may load versions at a time; 0 for one after another.",
+            rich_help_panel=FLAGS,
+        ),
+    ] = 0,
     max_num_load_retries: Annotated[
         int,
         typer.Option("--max_num_load_retries", min=0, help="With --strict, for a failed load.", rich_help_panel=FLAGS),
@@ -208,13 +217,14 @@ def serve(
         typer.Option("--enable_grpc_healthcheck_service", help="Answer grpc.health.v1.", rich_help_panel=FLAGS),
     ] = False,
     enable_profiler: Annotated[
-        bool,
+        bool | None,
         typer.Option(
-            "--enable_profiler",
-            help="Answer tensorflow.ProfilerService. Its first request opens a port without TLS on every address.",
+            "--enable_profiler/--no_enable_profiler",
+            help="Answer tensorflow.ProfilerService, whose clients say where on this machine a profile is written. "
+            "On unless --host lets others ask; with --strict, always on.",
             rich_help_panel=FLAGS,
         ),
-    ] = False,
+    ] = None,
 ) -> None:
     """Serve models over gRPC and REST, as TF Serving does. New versions are picked up within a second.
 
@@ -273,10 +283,11 @@ def serve(
         threads=grpc_max_threads,
         channel_arguments=channel_arguments(grpc_channel_arguments),
         health=enable_grpc_healthcheck_service,
-        profiler=enable_profiler,
+        profiler=(strict or host in ("", LOCAL)) if enable_profiler is None else enable_profiler,
         poll_seconds=file_system_poll_wait_seconds,
         strict=strict,
         allow_unavailable_labels=allow_version_labels_for_unavailable_models,
+        load_threads=max(1, num_load_threads),
         retries=Retries(max_num_load_retries, load_retry_interval_micros / 1e6),
         session=SessionOptions(
             tags=tuple(saved_model_tags.split(",")),

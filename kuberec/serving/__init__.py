@@ -9,7 +9,9 @@ loading.py      how a version comes up: loaded, batched, warmed up
 servable.py     one loaded version: its session and signatures, and who uses it
 session.py      how a version folder becomes a session
 graph.py        the session of a SavedModel
+text_ops.py     operations that a graph may have besides TensorFlow's own
 lite.py         the session of a TensorFlow Lite model
+lite_metadata.py  the signatures that such a model may have in its metadata
 codec.py        TensorProto ↔ NumPy
 predict.py      what Predict does: signature, inputs, defaults, output filter
 inference.py    what Classify, Regress and MultiInference do

@@ -19,6 +19,7 @@ from tensorflow.python.saved_model import loader_impl  # the public alias of it 
 
 from kuberec.serving import status
 from kuberec.serving.codec import Array
+from kuberec.serving.text_ops import register_text_ops
 
 SERVE_TAG = "serve"
 
@@ -50,6 +51,7 @@ class GraphSession:
         Raises:
             tf.errors.OpError, OSError, RuntimeError, ValueError: The folder is no whole SavedModel with these tags.
         """
+        register_text_ops()
         config = config_pb2.ConfigProto(
             intra_op_parallelism_threads=intra_op_threads, inter_op_parallelism_threads=inter_op_threads
         )

@@ -1,6 +1,6 @@
 """What Classify, Regress and MultiInference do with tf.Examples, in TF Serving's order and words."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ def classify(servable: Servable, request: Any, timeout: float | None = None) -> 
     signature = _named_signature(servable, request.model_spec)
     _check_method(servable, signature, CLASSIFY)
     feed, fetches = _classification_tensors(signature)
-    count, by_name = _run_examples(servable, "Classify", request.input, feed, list(fetches.values()), timeout)
+    count, by_name = _run_examples(servable, "Classify", request.input, [feed], list(fetches.values()), timeout)
     result = _classifications(count, {alias: by_name[name] for alias, name in fetches.items()})
     response = classification_pb2.ClassificationResponse(result=result)
     _fill_spec(response.model_spec, servable, request.model_spec)
@@ -45,7 +45,7 @@ def regress(servable: Servable, request: Any, timeout: float | None = None) -> A
     signature = _named_signature(servable, request.model_spec)
     _check_method(servable, signature, REGRESS)
     feed, fetches = _regression_tensors(signature)
-    count, by_name = _run_examples(servable, "Regress", request.input, feed, list(fetches.values()), timeout)
+    count, by_name = _run_examples(servable, "Regress", request.input, [feed], list(fetches.values()), timeout)
     result = _regressions(count, {alias: by_name[name] for alias, name in fetches.items()})
     response = regression_pb2.RegressionResponse(result=result)
     _fill_spec(response.model_spec, servable, request.model_spec)
@@ -58,9 +58,9 @@ def infer(servable: Servable, request: Any, timeout: float | None = None) -> Any
     Raises:
         StatusError: A task is wrong, no example, or the graph refused.
     """
-    feed, fetches = _task_tensors(servable, request.tasks)
+    feeds, fetches = _task_tensors(servable, request.tasks)
     names = sorted({name for of_task in fetches for name in of_task.values()})
-    count, by_name = _run_examples(servable, "MultiInference", request.input, feed, names, timeout)
+    count, by_name = _run_examples(servable, "MultiInference", request.input, feeds, names, timeout)
     response = inference_pb2.MultiInferenceResponse()
     for task, of_task in zip(request.tasks, fetches, strict=True):
         outputs = {alias: by_name[name] for alias, name in of_task.items()}
@@ -74,11 +74,11 @@ def infer(servable: Servable, request: Any, timeout: float | None = None) -> Any
 
 
 def _run_examples(
-    servable: Servable, api: str, given: Any, feed: str, names: Sequence[str], timeout: float | None
+    servable: Servable, api: str, given: Any, feeds: Iterable[str], names: Sequence[str], timeout: float | None
 ) -> tuple[int, Outputs]:
-    """The number of examples of an Input, and the named tensors of their run."""
+    """The number of examples of an Input, all of which are fed to every feed, and the named tensors of their run."""
     examples = serialized_examples(given)
-    values = servable.run(api, {feed: examples}, names, timeout)
+    values = servable.run(api, dict.fromkeys(feeds, examples), names, timeout)
     servable.metrics.record_examples(servable.name, len(examples))
     return len(examples), dict(zip(names, values, strict=True))
 
@@ -141,11 +141,11 @@ def _regression_tensors(signature: Any) -> tuple[str, dict[str, str]]:
     return signature.inputs[INPUTS].name, {OUTPUTS: signature.outputs[OUTPUTS].name}
 
 
-def _task_tensors(servable: Servable, tasks: Sequence[Any]) -> tuple[str, list[dict[str, str]]]:
-    """The tensor that all tasks feed, and for each task those to fetch by alias."""
+def _task_tensors(servable: Servable, tasks: Sequence[Any]) -> tuple[set[str], list[dict[str, str]]]:
+    """The tensors that the tasks feed, and for each task those to fetch by alias."""
     methods: dict[str, Callable[[Any], tuple[str, dict[str, str]]]]
     methods = {CLASSIFY: _classification_tensors, REGRESS: _regression_tensors}
-    model, feed, seen, fetches = "", "", set(), []
+    model, feeds, seen, fetches = "", set(), set(), []
     for task in tasks:
         if not task.model_spec.name:
             raise invalid_argument("Found ModelSpec with an empty model name.")
@@ -161,12 +161,10 @@ def _task_tensors(servable: Servable, tasks: Sequence[Any]) -> tuple[str, list[d
         if task.method_name not in methods:
             raise unimplemented(f"Unsupported signature method_name: {task.method_name}")
         _check_method(servable, servable.signatures[name], task.method_name)
-        task_feed, of_task = methods[task.method_name](servable.signatures[name])
-        feed = feed or task_feed
-        if task_feed != feed:
-            raise invalid_argument("Input tensor must be the same for all Signatures.")
+        feed, of_task = methods[task.method_name](servable.signatures[name])
+        feeds.add(feed)
         fetches.append(of_task)
-    return feed, fetches
+    return feeds, fetches
 
 
 def _classifications(count: int, outputs: Outputs) -> Any:

@@ -1,11 +1,13 @@
 """A TensorFlow Lite model as a session: interpreters that take turns, inputs resized to what was sent.
 
 An interpreter serves one request at a time and cannot be stopped: a deadline counts while a request waits for one, and
-not while it runs. TF Serving copies values of a wrong type or rank byte by byte, and calls a shape that the model does
-not take INTERNAL; here all these are INVALID_ARGUMENT, as they are of a graph.
+not while it runs. TF Serving copies values of a wrong type byte by byte, and calls a shape that the model does not take
+INTERNAL; here both are INVALID_ARGUMENT, as they are of a graph. Values with too few dimensions, which it hands to the
+interpreter, get those of the model where they fill its rows, and are INVALID_ARGUMENT otherwise.
 """
 
 import logging
+import math
 import queue
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +21,7 @@ from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 
 from kuberec.serving.codec import Array
+from kuberec.serving.lite_metadata import read_signatures
 from kuberec.serving.status import StatusError, invalid_argument
 
 LITE_FILE = "model.tflite"
@@ -45,11 +48,13 @@ class LiteSession:
         Args:
             file: The TensorFlow Lite model.
             interpreters: Requests that run at a time, at least 1.
-            own_signatures: Serve the model's signatures; else, and where it has none, one of all its tensors.
+            own_signatures: Of a model without signatures in its metadata, serve its own; else, and where it has none,
+                one of all its tensors.
 
         Raises:
             OSError: The file cannot be read.
-            RuntimeError, ValueError: It is no TensorFlow Lite model, or has operations that nobody knows.
+            RuntimeError, ValueError: It is no TensorFlow Lite model, has operations that nobody knows, or signatures of
+                tensors that it lacks.
         """
         content = file.read_bytes()
         self._closed = False
@@ -68,7 +73,7 @@ class LiteSession:
             for key, signature in self.signatures.items()
             for alias, info in signature.outputs.items()
         }
-        if not isinstance(runners.get(WHOLE), WholeModel):
+        if not all(isinstance(runner, WholeModel) for runner in runners.values()):
             log.warning(
                 "%s is served by its signatures %s; TF Serving would make one, %s, of its tensors",
                 file, ", ".join(runners), WHOLE,
@@ -88,6 +93,7 @@ class LiteSession:
         inputs = {}
         for position, (name, array) in enumerate(feeds.items()):
             alias, details = self._inputs[name]
+            array = _in_rows(array, details)
             _check(position, alias, array, details)
             inputs[alias] = array
         if self._closed:
@@ -120,10 +126,15 @@ class LiteSession:
 
 
 class WholeModel:
-    """Runs a model by its tensors' names, without `:0` and the like; called as a signature's runner is called."""
+    """Runs a model by names for its tensors; called as a signature's runner is called.
 
-    def __init__(self, interpreter: Any) -> None:
+    Attributes:
+        written: The SignatureDef that names them; None takes their own names, without `:0` and the like.
+    """
+
+    def __init__(self, interpreter: Any, written: Any = None) -> None:
         self._interpreter = interpreter
+        self.written = written
 
     def __call__(self, **inputs: Array) -> dict[str, Array]:
         """Arrays by alias in, arrays by alias out; ValueError and RuntimeError as the interpreter raises them."""
@@ -139,11 +150,11 @@ class WholeModel:
 
     def get_input_details(self) -> Details:
         """TensorFlow's description of each input, by alias."""
-        return _by_alias(self._interpreter.get_input_details())
+        return _by_alias(self._interpreter.get_input_details(), self.written and self.written.inputs)
 
     def get_output_details(self) -> Details:
         """TensorFlow's description of each output, by alias."""
-        return _by_alias(self._interpreter.get_output_details())
+        return _by_alias(self._interpreter.get_output_details(), self.written and self.written.outputs)
 
 
 def _runners(content: bytes, own_signatures: bool) -> Runners:
@@ -153,14 +164,17 @@ def _runners(content: bytes, own_signatures: bool) -> Runners:
         interpreter = tf.lite.Interpreter(model_content=content)
     # What it cannot run is to fail now, and not with every request.
     interpreter.allocate_tensors()
+    if written := read_signatures(content):
+        return {key: WholeModel(interpreter, signature) for key, signature in written.items()}
     keys = interpreter.get_signature_list() if own_signatures else ()
     return {key: interpreter.get_signature_runner(key) for key in keys} or {WHOLE: WholeModel(interpreter)}
 
 
 def _signature(key: str, runner: Any) -> Any:
-    signature = meta_graph_pb2.SignatureDef(method_name=METHOD)
-    # Signatures may call different tensors by the same name.
-    prefix = "" if isinstance(runner, WholeModel) else f"{key}/"
+    written = getattr(runner, "written", None)
+    signature = meta_graph_pb2.SignatureDef(method_name=written.method_name if written else METHOD)
+    # Signatures may call different tensors by the same name, and the same tensor by different ones.
+    prefix = "" if isinstance(runner, WholeModel) and not written else f"{key}/"
     for infos, tensors in (
         (signature.inputs, runner.get_input_details()),
         (signature.outputs, runner.get_output_details()),
@@ -174,8 +188,28 @@ def _signature(key: str, runner: Any) -> Any:
     return signature
 
 
-def _by_alias(tensors: Sequence[Mapping[str, Any]]) -> Details:
-    return {details["name"].partition(":")[0]: details for details in sorted(tensors, key=lambda given: given["name"])}
+def _by_alias(tensors: Sequence[Mapping[str, Any]], written: Mapping[str, Any] | None) -> Details:
+    found = {details["name"]: details for details in sorted(tensors, key=lambda given: given["name"])}
+    if written is None:
+        return {_bare(name): details for name, details in found.items()}
+    # Some converters left `:0` out of the tensors' names, but not out of the signatures.
+    names = {alias: info.name if info.name in found else _bare(info.name) for alias, info in sorted(written.items())}
+    if unknown := {alias: name for alias, name in names.items() if name not in found}:
+        raise ValueError(f"The signatures in its metadata name tensors that the model lacks: {unknown}")
+    return {alias: found[name] for alias, name in names.items()}
+
+
+def _bare(name: str) -> str:
+    return name.partition(":")[0]
+
+
+def _in_rows(array: Array, details: Mapping[str, Any]) -> Array:
+    """Values with fewer dimensions than the model's input, with its own: as many rows as they fill."""
+    row = tuple(int(size) for size in details["shape_signature"][1:])
+    values = math.prod(row)
+    if array.ndim < len(details["shape"]) and -1 not in row and values and array.size % values == 0:
+        return array.reshape(-1, *row)
+    return array
 
 
 def _check(position: int, alias: str, array: Array, details: Mapping[str, Any]) -> None:

@@ -32,10 +32,11 @@ class ServerOptions:
         batching_parameters_file: Text proto that says how; None for TF Serving's defaults.
         per_model_batching: Batch only models that bring parameters of their own, by those.
         health: Answer `grpc.health.v1.Health`.
-        profiler: Answer tensorflow.ProfilerService; its first request opens a port without TLS on every address.
+        profiler: Answer tensorflow.ProfilerService, whose clients say where on the server a profile is written.
         poll_seconds: Time between two looks at the version folders; 0 looks once.
         strict: Do as TF Serving does, its faults included.
         allow_unavailable_labels: A new label may name a version that is not loaded.
+        load_threads: Models that may load versions at a time.
         retries: How strict mode tries again to load what failed.
         session: How models are opened and run.
         warmup_runs: How often each warm-up request of a version runs; 0 for no warm-up.
@@ -63,6 +64,7 @@ class ServerOptions:
     poll_seconds: float = POLL_SECONDS
     strict: bool = False
     allow_unavailable_labels: bool = False
+    load_threads: int = 1
     retries: Retries = field(default_factory=Retries)
     session: SessionOptions = field(default_factory=SessionOptions)
     warmup_runs: int = 1

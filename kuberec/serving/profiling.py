@@ -1,47 +1,90 @@
-"""tensorflow.ProfilerService: passed on, byte by byte, to TensorFlow's own server in this process.
+"""tensorflow.ProfilerService: TensorFlow's profiler in this process, and files where the client wants them.
 
-That server listens on a port of its own, of every address and without TLS. So it starts with the first request, and is
-never there unless it was asked for.
+TensorFlow has a server of its own for this, which listens on a further port, of every address and without TLS.
 """
 
-import functools
-import socket
+import tempfile
+import time
+from pathlib import Path
 from typing import Any
 
 import grpc
 import tensorflow as tf
+from tensorflow.tsl.profiler.protobuf import profiler_options_pb2, xplane_pb2
 
-from kuberec.serving.services import seconds_left
+from kuberec.serving.protos import new_message
 
-PREFIX = "/tensorflow.ProfilerService/"
-
-
-class ProfilerProxy(grpc.GenericRpcHandler):
-    """Hands requests of any procedure of the service to TensorFlow, and its answers back."""
-
-    def service(self, handler_call_details: Any) -> Any:
-        """The handler of a procedure of the service; None for those of other services."""
-        procedure = handler_call_details.method
-        if not procedure.startswith(PREFIX):
-            return None
-        return grpc.unary_unary_rpc_method_handler(lambda request, context: _pass_on(procedure, request, context))
+SERVICE = "tensorflow.ProfilerService"
+LOOK_SECONDS = 0.01  # between two looks whether a profile is to end early
+PROFILE = "*.xplane.pb"
 
 
-def _pass_on(procedure: str, request: bytes, context: grpc.ServicerContext) -> Any:
-    # Profiles may be of any size.
-    options = [("grpc.max_receive_message_length", -1)]
-    with grpc.insecure_channel(f"localhost:{_port()}", options=options) as channel:
+class Profiler:
+    """Takes profiles, one at a time."""
+
+    def __init__(self) -> None:
+        """Nothing is profiled yet."""
+        self._ended: set[str] = set()
+
+    def handler(self) -> grpc.GenericRpcHandler:
+        """The gRPC handler of the service; its other procedures are UNIMPLEMENTED, as in TF Serving."""
+        functions = {"Profile": ("ProfileRequest", self._profile), "Terminate": ("TerminateRequest", self._terminate)}
+        return grpc.method_handlers_generic_handler(
+            SERVICE,
+            {
+                name: grpc.unary_unary_rpc_method_handler(
+                    function,
+                    request_deserializer=type(new_message(request)).FromString,
+                    response_serializer=lambda response: response.SerializeToString(),
+                )
+                for name, (request, function) in functions.items()
+            },
+        )
+
+    def _profile(self, request: Any, context: grpc.ServicerContext) -> Any:
+        given = profiler_options_pb2.ProfileOptions.FromString(request.opts)
+        options = tf.profiler.experimental.ProfilerOptions(
+            host_tracer_level=given.host_tracer_level,
+            python_tracer_level=given.python_tracer_level,
+            device_tracer_level=given.device_tracer_level,
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                tf.profiler.experimental.start(folder, options)
+            except tf.errors.AlreadyExistsError as error:
+                return context.abort(grpc.StatusCode.INTERNAL, error.message)
+            try:
+                self._wait(request.session_id, given.duration_ms / 1e3, context)
+            finally:
+                tf.profiler.experimental.stop()
+            content = b"".join(file.read_bytes() for file in Path(folder).rglob(PROFILE))
         try:
-            return channel.unary_unary(procedure)(request, timeout=seconds_left(context))
-        except grpc.RpcError as error:
-            return context.abort(error.code(), error.details())
+            _write(request, content)
+        except tf.errors.OpError as error:
+            return context.abort(grpc.StatusCode.INTERNAL, error.message)
+        response = new_message("ProfileResponse")
+        planes = xplane_pb2.XSpace.FromString(content).planes
+        response.empty_trace = not any(line.events for plane in planes for line in plane.lines)
+        return response
+
+    def _wait(self, session: str, seconds: float, context: grpc.ServicerContext) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and context.is_active() and session not in self._ended:
+            time.sleep(LOOK_SECONDS)
+        self._ended.discard(session)
+
+    def _terminate(self, request: Any, _: grpc.ServicerContext) -> Any:
+        self._ended.add(request.session_id)
+        return new_message("TerminateResponse")
 
 
-@functools.cache
-def _port() -> int:
-    """The port of TensorFlow's profiler, started once in a process."""
-    with socket.socket() as free:
-        free.bind(("", 0))
-        port = int(free.getsockname()[1])
-    tf.profiler.experimental.server.start(port)
-    return port
+def _write(request: Any, content: bytes) -> None:
+    """Write the profile where the request says, which may be a bucket: TensorBoard reads it there.
+
+    Raises:
+        tf.errors.OpError: There is no writing there.
+    """
+    folder = f"{request.repository_root}/{request.session_id}"
+    tf.io.gfile.makedirs(folder)
+    with tf.io.gfile.GFile(f"{folder}/{request.host_name.replace(':', '_')}.xplane.pb", "wb") as file:
+        file.write(content)

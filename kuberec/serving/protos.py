@@ -1,4 +1,4 @@
-"""TF Serving's config files: text protos, of which the published stubs lack some messages."""
+"""TF Serving's config files, which are text protos, and the messages that no published stubs have."""
 
 from pathlib import Path
 from typing import Any
@@ -9,8 +9,13 @@ from kuberec.errors import ConfigError
 
 PACKAGE = "tensorflow.serving"
 Field = descriptor_pb2.FieldDescriptorProto
-_SCALARS = {"bool": Field.TYPE_BOOL, "int64": Field.TYPE_INT64, "string": Field.TYPE_STRING}
-# Type and name of each field, in the order of their numbers.
+_SCALARS = {
+    "bool": Field.TYPE_BOOL,
+    "bytes": Field.TYPE_BYTES,
+    "int64": Field.TYPE_INT64,
+    "string": Field.TYPE_STRING,
+}
+# Type and name of each field, in the order of their numbers; an empty one is a number that nobody uses.
 _MESSAGES = {
     "SSLConfig": ("string server_key", "string server_cert", "string custom_ca", "bool client_verify"),
     "PrometheusConfig": ("bool enable", "string path"),
@@ -26,6 +31,19 @@ _MESSAGES = {
         "google.protobuf.BoolValue enable_large_batch_splitting",
         "google.protobuf.Int64Value max_execution_batch_size",
     ),
+    # The profiler's, whose `opts` are ProfileOptions.
+    "ProfileRequest": (
+        "int64 duration_ms",
+        "int64 max_events",
+        "repeated string tools",
+        "bytes opts",
+        "string repository_root",
+        "string session_id",
+        "string host_name",
+    ),
+    "ProfileResponse": (*[""] * 6, "bool empty_trace"),
+    "TerminateRequest": ("string session_id",),
+    "TerminateResponse": (),
 }
 
 
@@ -53,7 +71,7 @@ def read_text(path: Path, message: Any, hint: str) -> Any:
 
 
 def new_message(name: str) -> Any:
-    """An empty message of a type that the stubs lack: SSLConfig, MonitoringConfig or BatchingParameters."""
+    """An empty message of a type that the stubs lack, by its name among `_MESSAGES`."""
     return message_factory.GetMessageClass(_POOL.FindMessageTypeByName(f"{PACKAGE}.{name}"))()
 
 
@@ -66,7 +84,8 @@ def _pool() -> descriptor_pool.DescriptorPool:
     for name, fields in _MESSAGES.items():
         message = file.message_type.add(name=name)
         for number, words in enumerate(fields, start=1):
-            _add_field(message, number, words)
+            if words:
+                _add_field(message, number, words)
     pool.Add(file)
     return pool
 

@@ -11,6 +11,7 @@ config with a label for a version that is not yet loaded is refused, and `reload
 import logging
 import threading
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ class ModelRepository:
         retries: Retries | None = None,
         loader: Loader | None = None,
         stopping: threading.Event | None = None,
+        load_threads: int = 1,
     ) -> None:
         """Nothing is served before `reload`.
 
@@ -47,6 +49,7 @@ class ModelRepository:
             retries: How strict mode tries again to load what failed.
             loader: Loads versions; None loads them without batching.
             stopping: Ends every wait of strict mode.
+            load_threads: Models that may load versions at a time, each one after another.
         """
         self._strict = strict
         self._allow_unavailable_labels = allow_unavailable_labels
@@ -60,6 +63,7 @@ class ModelRepository:
         self._reloading = threading.Lock()
         self._polling = threading.Lock()
         self._stopping = stopping or threading.Event()
+        self._pool = ThreadPoolExecutor(load_threads, "load") if load_threads > 1 else None
 
     def reload(self, config: Any) -> None:
         """Serve the models of a ModelServerConfig and no others.
@@ -88,9 +92,9 @@ class ModelRepository:
         """
         with self._polling:
             wanted = self._wanted()
-            for name, model in self._models.items():
-                if name in wanted or name not in self._watched:
-                    self._update(model, wanted.get(name, {}))
+            models = [model for name, model in self._models.items() if name in wanted or name not in self._watched]
+            update_all = self._pool.map if self._pool else map
+            list(update_all(self._update, models, [wanted.get(model.name, {}) for model in models]))
 
     @contextmanager
     def servable(self, model_spec: Any) -> Iterator[Servable]:
@@ -141,6 +145,8 @@ class ModelRepository:
         with self._polling:
             for model in self._models.values():
                 model.update({})
+        if self._pool:
+            self._pool.shutdown()
 
     def _reload_list(self, config: Any) -> None:
         models = config.model_config_list.config

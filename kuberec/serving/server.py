@@ -22,7 +22,7 @@ from kuberec.serving.loading import Loader
 from kuberec.serving.metrics import Metrics
 from kuberec.serving.monitoring import read_metrics_path
 from kuberec.serving.options import LOCAL, ServerOptions
-from kuberec.serving.profiling import ProfilerProxy
+from kuberec.serving.profiling import Profiler
 from kuberec.serving.reflection import add_reflection
 from kuberec.serving.repository import ModelRepository
 from kuberec.serving.rest.api import RestApi
@@ -71,6 +71,7 @@ class ModelServer:
                 owns_process=options.owns_process,
             ),
             stopping=self._stopping,
+            load_threads=options.load_threads,
         )
         self._pollers = [
             *_every(self._source.poll_seconds, self._read_config, self._stopping),
@@ -117,8 +118,11 @@ class ModelServer:
                 f"Failed to start server. Error: {describe(error.code.value[0], error.message)}"
             ) from error
         self._server.start()
+        # Programs that start TF Serving wait for these words.
+        log.info("Running gRPC ModelServer at %s:%d ...", self._options.host, self.port)
         if self.web:
             self.web.start()
+            log.info("Exporting HTTP/REST API at:%s ...", self.rest_address)
         for name in HEALTHY:
             self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         for poller in self._pollers:
@@ -155,7 +159,7 @@ class ModelServer:
         if self._options.health:
             health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if self._options.profiler:
-            self._server.add_generic_rpc_handlers([ProfilerProxy()])
+            self._server.add_generic_rpc_handlers([Profiler().handler()])
         add_reflection(self._server, [health.SERVICE_NAME] if self._options.health else [])
 
     def _listen(self, address: str) -> int:

@@ -113,7 +113,7 @@ def test_a_command_line_of_tensorflow_model_server_is_taken_as_it_is(
         "--batching_parameters_file=/etc/batching.config", "--enable_per_model_batching_parameters=true",
         "--monitoring_config_file=/etc/monitoring.config", "--enable_profiler=true",
         "--grpc_channel_arguments=grpc.max_connection_age_ms=2000,grpc.lb_policy_name=round_robin",
-        "--grpc_max_threads=4", "--enable_grpc_healthcheck_service", "--max_num_load_retries=1",
+        "--grpc_max_threads=4", "--num_load_threads=3", "--enable_grpc_healthcheck_service", "--max_num_load_retries=1",
         "--load_retry_interval_micros=500000", "--prefer_tflite_model=true", "--num_tflite_pools=3",
         "--saved_model_tags=serve,gpu", "--tensorflow_session_parallelism=2", "--num_request_iterations_for_warmup=2",
         "--enable_serialization_as_tensor_content=true", "--enable_signature_method_name_check=true",
@@ -139,6 +139,7 @@ def test_a_command_line_of_tensorflow_model_server_is_taken_as_it_is(
         batching_parameters_file=Path("/etc/batching.config"),
         per_model_batching=True,
         monitoring_config_file=Path("/etc/monitoring.config"),
+        load_threads=3,
         retries=Retries(1, 0.5),
         session=SessionOptions(
             tags=("serve", "gpu"), intra_op_threads=2, inter_op_threads=2, prefer_lite=True, lite_interpreters=3
@@ -152,11 +153,11 @@ def test_a_command_line_of_tensorflow_model_server_is_taken_as_it_is(
 def test_flags_without_effect_are_named_in_the_log(
     kuberec: Kuberec, repository: Path, no_server: list[Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    words = ["--mixed_precision=bfloat16", "--num_load_threads=2", "--monitoring_config_file=/etc/monitoring.config"]
+    words = ["--mixed_precision=bfloat16", "--num_unload_threads=2", "--monitoring_config_file=/etc/monitoring.config"]
     kuberec("serve", *words, "--repository", repository)
     assert [record.getMessage() for record in caplog.records] == [
         "--mixed_precision has no effect: graphs keep their precision",
-        "--num_load_threads has no effect: versions are loaded one after another",
+        "--num_unload_threads has no effect: a version is freed with its last request",
         "--monitoring_config_file has no effect without --rest_api_port",
     ]
 
@@ -165,7 +166,24 @@ def test_a_switch_may_be_written_with_false(
     kuberec: Kuberec, repository: Path, no_server: list[tuple[Any, ServerOptions]]
 ) -> None:
     kuberec("serve", "--repository", repository, "--enable_grpc_healthcheck_service=false", "--strict=false")
-    assert no_server[0][1] == ServerOptions(port=8500, channel_arguments=[], owns_process=True)
+    assert no_server[0][1] == ServerOptions(port=8500, channel_arguments=[], owns_process=True, profiler=True)
+
+
+@pytest.mark.parametrize(
+    ("words", "profiler"),
+    [
+        ([], True),
+        (["--host", "127.0.0.1"], True),
+        (["--host", "0.0.0.0"], False),
+        (["--host", "0.0.0.0", "--enable_profiler"], True),
+        (["--enable_profiler=false"], False),
+    ],
+)
+def test_the_profiler_answers_where_nobody_else_can_ask(
+    kuberec: Kuberec, repository: Path, no_server: list[tuple[Any, ServerOptions]], words: list[str], profiler: bool
+) -> None:
+    kuberec("serve", "--repository", repository, *words)
+    assert no_server[0][1].profiler is profiler
 
 
 @pytest.mark.parametrize(

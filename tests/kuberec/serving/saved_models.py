@@ -3,9 +3,15 @@
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import flatbuffers
 import tensorflow as tf
+from flatbuffers import flexbuffers
+from tensorflow.lite.python import schema_py_generated
 from tensorflow_serving.apis import prediction_log_pb2
+
+from kuberec.serving.lite_metadata import ENTRY
 
 ITEMS = ("i1", "i2", "i3", "i4", "i5")
 # Row 0 answers unknown users. Best first: unknown i5 i4 i3 i2 i1, ann i1 i3 i5 i2 i4, bjørn i2 i1 i3 i4 i5.
@@ -110,7 +116,9 @@ def save_examples(folder: Path) -> Path:
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         inputs = tf.compat.v1.placeholder(tf.string, [None], "examples")
         other = tf.compat.v1.placeholder(tf.string, [None], "other")
-        x = tf.io.parse_example(inputs, {"x": tf.io.FixedLenFeature([1], tf.float32)})["x"]
+        x, other_x = (
+            tf.io.parse_example(given, {"x": tf.io.FixedLenFeature([1], tf.float32)})["x"] for given in (inputs, other)
+        )
         scores = tf.concat([x / 2 + 2, x], 1)
         classes = tf.where(scores > 2.5, "high", "low")
         classify, regress = "tensorflow/serving/classify", "tensorflow/serving/regress"
@@ -120,7 +128,7 @@ def save_examples(folder: Path) -> Path:
             "classify_scores": _signature({"inputs": inputs}, {"scores": scores}, classify),
             "classify_classes": _signature({"inputs": inputs}, {"classes": classes}, classify),
             "regress_flat": _signature({"inputs": inputs}, {"outputs": x[:, 0] + 3}, regress),
-            "regress_other": _signature({"inputs": other}, {"outputs": tf.zeros([1])}, regress),
+            "regress_other": _signature({"inputs": other}, {"outputs": other_x * 10}, regress),
             "two_inputs": _signature({"inputs": inputs, "other": other}, {"outputs": x, "scores": x}, regress),
             "no_inputs": _signature({"examples": inputs}, {"outputs": x}, regress),
             "no_outputs": _signature({"inputs": inputs}, {"result": x}, regress),
@@ -258,6 +266,45 @@ def save_lite_signatures(folder: Path) -> Path:
     saved = _save(module, folder.parent / f".{uuid.uuid4().hex}", signatures)
     converter = tf.lite.TFLiteConverter.from_saved_model(str(saved), signature_keys=list(signatures))
     return _write_lite(folder, converter.convert())
+
+
+def save_lite_metadata(folder: Path) -> Path:
+    """Write y = x / 2 + 2 for one x, `[1, 1]`, with signatures in its metadata, as TensorFlow once wrote them."""
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        x = tf.compat.v1.placeholder(tf.float32, [1, 1], "given")
+        y = tf.add(x / 2.0, 2.0, "found")
+        content = tf.compat.v1.lite.TFLiteConverter.from_session(session, [x], [y]).convert()
+        predict = "tensorflow/serving/predict"
+        signatures = {
+            "serving_default": _signature({"x": x}, {"y": y}, predict),
+            "other": _signature({"input": x}, {"output": y}, predict),
+        }
+    return _write_lite(folder, _with_metadata(content, signatures))
+
+
+def _with_metadata(content: bytes, signatures: dict[str, Any]) -> bytes:
+    """The model, with signatures written into its metadata."""
+    written = flexbuffers.Builder()
+    with written.Map():
+        for name, signature in signatures.items():
+            written.Key(name)
+            # The writer takes text alone, and what TensorFlow wrote as text is bytes.
+            written.String(_Bytes(signature.SerializeToString().decode("latin-1")))
+    model = schema_py_generated.ModelT.InitFromPackedBuf(content)
+    entry, buffer = schema_py_generated.MetadataT(), schema_py_generated.BufferT()
+    entry.name, entry.buffer, buffer.data = ENTRY, len(model.buffers), list(written.Finish())
+    model.metadata = [*(model.metadata or ()), entry]
+    model.buffers.append(buffer)
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+class _Bytes(str):
+    """Text whose characters are written as bytes."""
+
+    def encode(self, *_: Any) -> bytes:
+        return super().encode("latin-1")
 
 
 def write_warmup(folder: Path, logs: Sequence[prediction_log_pb2.PredictionLog]) -> None:

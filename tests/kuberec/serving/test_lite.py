@@ -23,7 +23,13 @@ from kuberec.serving.server import ModelServer
 from kuberec.serving.session import SessionOptions
 from kuberec.serving.status import StatusError
 from tests.kuberec.serving import rpc
-from tests.kuberec.serving.saved_models import save_lite, save_lite_beyond, save_lite_signatures, save_sum
+from tests.kuberec.serving.saved_models import (
+    save_lite,
+    save_lite_beyond,
+    save_lite_metadata,
+    save_lite_signatures,
+    save_sum,
+)
 from tests.serving.conformance.rest.asking import post
 
 LITE = SessionOptions(prefer_lite=True, lite_interpreters=2)
@@ -32,9 +38,10 @@ ONES = np.ones((3, 2), np.float32)
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`half` without signatures, `lite` with three, as version folders."""
+    """`half` without signatures, `named` with some in its metadata, `lite` with three, as version folders."""
     folder = tmp_path_factory.mktemp("lite")
     save_lite(folder / "half")
+    save_lite_metadata(folder / "named")
     save_lite_signatures(folder / "lite")
     return folder
 
@@ -152,6 +159,29 @@ def test_as_tf_serving_does_it_the_signature_is_of_the_tensors(folder: Path, cap
 def test_where_signatures_of_its_own_are_served_the_log_says_so(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     Servable("lite", 1, folder / "lite", session=LITE).retire()
     assert "TF Serving would make one, serving_default, of its tensors" in caplog.text
+
+
+@pytest.mark.parametrize("own_signatures", [True, False])
+def test_signatures_in_the_metadata_name_the_tensors(
+    folder: Path, caplog: pytest.LogCaptureFixture, own_signatures: bool
+) -> None:
+    options = SessionOptions(prefer_lite=True, lite_interpreters=1, lite_signatures=own_signatures)
+    servable = Servable("named", 1, folder / "named", session=options)
+    assert sorted(servable.signatures) == ["other", "serving_default"]
+    assert {signature.method_name for signature in servable.signatures.values()} == {"tensorflow/serving/predict"}
+    assert ask(servable, {"x": np.array([[2]], np.float32)}) == {"y": [[3.0]]}
+    assert ask(servable, {"input": np.array([[4]], np.float32)}, "other") == {"output": [[4.0]]}
+    assert caplog.text == ""
+    servable.retire()
+
+
+def test_values_with_fewer_dimensions_fill_the_rows_of_the_model(folder: Path) -> None:
+    servable = Servable("named", 1, folder / "named", session=LITE)
+    assert ask(servable, {"x": np.array([2], np.float32)}) == {"y": [[3.0]]}
+    assert ask(servable, {"x": np.array([2, 4], np.float32)}) == {"y": [[3.0], [4.0]]}
+    assert ask(servable, {"x": np.float32(2)}) == {"y": [[3.0]]}
+    assert refused(servable, {"x": np.ones((1, 1, 1), np.float32)}) == "x has 2 dimensions, and 3 came"
+    servable.retire()
 
 
 def test_requests_share_batches(folder: Path) -> None:

@@ -15,6 +15,7 @@ from tensorflow_serving.apis import classification_pb2, inference_pb2, predictio
 from kuberec.client import Client, Retry
 from kuberec.errors import ServingError
 from kuberec.serving.config import folder_config
+from kuberec.serving.loading import Loader
 from kuberec.serving.options import ServerOptions
 from kuberec.serving.predict import predict
 from kuberec.serving.repository import ModelRepository
@@ -54,6 +55,24 @@ def polled(repository: Path) -> ModelRepository:
     models = ModelRepository()
     models.reload(folder_config(repository, kept_versions=2))
     return models
+
+
+class MeetingLoader(Loader):
+    """Loads a version when another one is about to be loaded too."""
+
+    meeting = threading.Barrier(2, timeout=WAIT_SECONDS)
+
+    def load(self, name: str, version: int, path: Path) -> Servable:
+        self.meeting.wait()
+        return super().load(name, version, path)
+
+
+def test_models_load_at_the_same_time_in_as_many_threads(repository: Path) -> None:
+    publish(repository / "recommender" / "1", repository / "other" / "1")
+    models = ModelRepository(loader=MeetingLoader(), load_threads=2)
+    models.reload(folder_config(repository, kept_versions=2))
+    assert models.available() == {"other": [1], "recommender": [1]}
+    models.close()
 
 
 def version_answering(target: str) -> int:

@@ -62,6 +62,21 @@ def test_a_unix_socket_answers_beside_the_port(repository: Path, tmp_path: Path)
         assert ask(grpc.insecure_channel(server.address)) == 3.0
 
 
+def test_the_log_tells_in_tf_servings_words_that_it_listens(repository: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "kuberec")
+    with ModelServer(repository, ServerOptions(rest_port=0)) as server:
+        assert f"Running gRPC ModelServer at 127.0.0.1:{server.port} ..." in caplog.text
+        assert f"Exporting HTTP/REST API at:{server.rest_address} ..." in caplog.text
+
+
+def test_a_unix_socket_of_another_server_is_taken_over(repository: Path, tmp_path: Path) -> None:
+    path = f"unix:{tmp_path / 'kuberec.sock'}"
+    with ModelServer(repository, ServerOptions(socket_path=str(tmp_path / "kuberec.sock"))) as first:
+        with ModelServer(repository, ServerOptions(socket_path=str(tmp_path / "kuberec.sock"))):
+            assert ask(grpc.insecure_channel(path)) == 3.0
+        assert ask(grpc.insecure_channel(first.address)) == 3.0
+
+
 def test_a_socket_that_cannot_be_made_is_named(repository: Path, tmp_path: Path) -> None:
     path = tmp_path / "absent" / "kuberec.sock"
     with pytest.raises(ServingError, match=f"Cannot listen on unix:{path}: it is taken or not allowed"):

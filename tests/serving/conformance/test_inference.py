@@ -92,6 +92,12 @@ def test_several_inferences_at_once(target: str) -> None:
     assert [spec(result)[2] for result in (flat, classes, default)] == ["regress_flat", "classify", "serving_default"]
 
 
+def test_the_inputs_of_all_tasks_are_fed_the_same_examples(target: str) -> None:
+    first, second = infer(target, [("regress_other", REGRESS), ("classify", CLASSIFY)], examples(4.0)).results
+    assert values(first.regression_result) == [40.0]
+    assert rows(second.classification_result) == [[("high", 4.0), ("high", 4.0)]]
+
+
 Ask = Callable[[str, str, Any], Any]
 
 
@@ -191,12 +197,6 @@ def test_a_request_without_a_model_spec(target: str) -> None:
             ["examples", ""],
             INVALID,
             "Found ModelSpec with an empty model name.",
-        ),
-        (
-            [("classify", CLASSIFY), ("regress_other", REGRESS)],
-            ["examples"],
-            INVALID,
-            "Input tensor must be the same for all Signatures.",
         ),
         ([("classify", CLASSIFY)], ["nope"], "NOT_FOUND", "Servable not found for request: Latest(nope)"),
         ([], ["examples"], INVALID, "ModelSpec has no name specified."),
